@@ -1,0 +1,1 @@
+//! Locks between processes that wait, and name their owner.

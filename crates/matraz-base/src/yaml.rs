@@ -1,0 +1,1 @@
+//! YAML as the tools that Matraz replaces read, write and edit it.
