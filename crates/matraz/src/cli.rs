@@ -1,0 +1,177 @@
+//! The command lines. A file under `cli/` is a command: its doc comment is the help, `Args` the arguments,
+//! `run` turns them into one library call and renders one result.
+
+pub mod dvc;
+pub mod matraz;
+pub mod mlflow;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, FromArgMatches};
+use matraz_base::{Explain, Failure, Kind};
+
+use crate::app::App;
+use crate::env::Env;
+use crate::exit::{self, Exit};
+use crate::names::Grammar;
+use crate::printer::{Printer, Volume};
+use crate::render;
+
+/// Options that every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Globals {
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice for the log
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Change to this folder first
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cd: Option<PathBuf>,
+}
+
+/// A faulty call that clap cannot see.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The folder to work in cannot be entered.
+    #[error("cannot enter `{path}`: {reason}", path = .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// Options that do not go together, or a value that makes no sense.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// How to say it instead.
+        hint: Option<String>,
+    },
+}
+
+impl Explain for CliError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Folder { .. } => Kind::Missing,
+            Self::Usage { .. } => Kind::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Folder { .. } => None,
+            Self::Usage { hint, .. } => hint.clone(),
+        }
+    }
+}
+
+/// A parsed command line of one grammar.
+trait CommandLine: FromArgMatches + clap::CommandFactory {
+    fn globals(&self) -> &Globals;
+    /// The exit code that DVC gives for an ordinary failure of this command.
+    fn dvc_failure(&self) -> u8 {
+        255
+    }
+    fn run(self, app: &App) -> Result<Exit, Failure>;
+    /// Commands of the original tool that are not there yet.
+    fn not_yet() -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// Parses, runs, renders; returns the exit code.
+pub fn run(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
+    match grammar {
+        Grammar::Matraz => run_as::<matraz::Cli>(grammar, arguments),
+        Grammar::Dvc => run_as::<dvc::Cli>(grammar, arguments),
+        Grammar::Mlflow => run_as::<mlflow::Cli>(grammar, arguments),
+    }
+}
+
+fn run_as<C: CommandLine>(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
+    let env = Env::read();
+    let mut command = C::command();
+    if env.no_color.is_some() {
+        command = command.color(clap::ColorChoice::Never);
+    }
+    let parsed = command
+        .try_get_matches_from_mut(&arguments)
+        .and_then(|mut found| C::from_arg_matches_mut(&mut found));
+    let line = match parsed {
+        Ok(line) => line,
+        Err(error) => return usage::<C>(grammar, &error, &arguments),
+    };
+    let globals = line.globals();
+    let volume = match (globals.quiet, globals.verbose) {
+        (true, _) => Volume::Quiet,
+        (false, 0) => Volume::Normal,
+        (false, _) => Volume::Verbose,
+    };
+    log_to_stderr(globals.verbose, &env);
+    let cd = globals.cd.clone();
+    let dvc_failure = line.dvc_failure();
+    let out = Printer::new(volume, &env);
+    let cwd = match folder(cd) {
+        Ok(cwd) => cwd,
+        Err(error) => {
+            out.error(&render::error(&error, grammar, &PathBuf::new(), false));
+            return exit::code(grammar, error.kind(), dvc_failure);
+        }
+    };
+    let app = App { grammar, env, cwd, out };
+    match line.run(&app) {
+        Ok(exit) => exit.0,
+        Err(Failure(error)) => {
+            app.out.error(&render::error(error.as_ref(), grammar, &app.cwd, app.out.colour()));
+            exit::code(grammar, error.kind(), dvc_failure)
+        }
+    }
+}
+
+fn folder(cd: Option<PathBuf>) -> Result<PathBuf, CliError> {
+    if let Some(path) = cd {
+        std::env::set_current_dir(&path).map_err(|reason| CliError::Folder { path, reason })?;
+    }
+    std::env::current_dir().map_err(|reason| CliError::Folder { path: PathBuf::from("."), reason })
+}
+
+fn log_to_stderr(verbose: u8, env: &Env) {
+    let wanted = env.matraz_log.as_ref().and_then(|text| text.to_str());
+    let filter = match (wanted, verbose) {
+        (Some(text), _) => text.to_owned(),
+        (None, 0 | 1) => return,
+        (None, 2) => "matraz=debug".to_owned(),
+        (None, _) => "trace".to_owned(),
+    };
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+}
+
+fn usage<C: CommandLine>(grammar: Grammar, error: &clap::Error, arguments: &[OsString]) -> u8 {
+    let _ = match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let known =
+                arguments.iter().skip(1).filter_map(|a| a.to_str()).find(|word| C::not_yet().contains(word));
+            match known {
+                Some(word) => {
+                    let text = format!("`{} {word}` is not supported yet by matraz", grammar.program());
+                    let unsupported = CliError::Usage { message: text, hint: None };
+                    let out = Printer::new(Volume::Normal, &Env::default());
+                    out.error(&render::error(&unsupported, grammar, &PathBuf::new(), false));
+                    Ok(())
+                }
+                None => error.print(),
+            }
+        }
+        _ => error.print(),
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        _ => exit::bad_usage(grammar),
+    }
+}

@@ -1,0 +1,77 @@
+//! MLflow's grammar.
+
+pub mod server;
+
+use clap::{Parser, Subcommand};
+use matraz_base::Failure;
+
+use super::{CommandLine, Globals};
+use crate::app::App;
+use crate::exit::Exit;
+use crate::names;
+
+/// Experiments, runs, models and their server, in MLflow's own words
+#[derive(Parser, Debug)]
+#[command(name = "mlflow", version = names::MLFLOW_VERSION, disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    #[command(flatten)]
+    Shared(Shared),
+}
+
+/// The commands that MLflow and Matraz have in common.
+#[derive(Subcommand, Debug)]
+pub enum Shared {
+    #[command(alias = "ui")]
+    Server(server::Args),
+}
+
+impl Shared {
+    /// Runs the command.
+    pub fn run(self, app: &App) -> Result<Exit, Failure> {
+        match self {
+            Self::Server(args) => server::run(args, app),
+        }
+    }
+}
+
+impl CommandLine for Cli {
+    fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    fn run(self, app: &App) -> Result<Exit, Failure> {
+        match self.command {
+            Command::Shared(command) => command.run(app),
+        }
+    }
+
+    fn not_yet() -> &'static [&'static str] {
+        &[
+            "agent",
+            "autolog",
+            "crypto",
+            "datasets",
+            "db",
+            "demo",
+            "deployments",
+            "doctor",
+            "gateway",
+            "gc",
+            "mcp",
+            "migrate-filestore",
+            "run",
+            "sagemaker",
+            "scorers",
+            "skills",
+            "traces",
+        ]
+    }
+}

@@ -1,0 +1,101 @@
+//! Every environment variable that the program reads, once.
+//!
+//! Nothing else in the project reads the environment; commands get the values from [`Env`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A variable and what it is for; the reference page is generated from this list.
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $field:ident = $name:literal;)+) => {
+        /// The values of all variables, read once at the start. An empty value counts as not set.
+        #[derive(Clone, Debug, Default)]
+        pub struct Env { $($(#[doc = $doc])+ pub $field: Option<OsString>,)+ }
+
+        impl Env {
+            /// Reads the environment of this process.
+            pub fn read() -> Self {
+                let value = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+                Self { $($field: value($name),)+ }
+            }
+        }
+
+        /// All variables, for the reference.
+        pub const VARIABLES: &[Variable] = &[$(Variable { name: $name, doc: concat!($($doc),+) },)+];
+    };
+}
+
+variables! {
+    /// Folder of the per-user configuration.
+    dvc_global_config_dir = "DVC_GLOBAL_CONFIG_DIR";
+    /// Folder of the system-wide configuration.
+    dvc_system_config_dir = "DVC_SYSTEM_CONFIG_DIR";
+    /// Folder for state that is shared by the projects of this machine.
+    dvc_site_cache_dir = "DVC_SITE_CACHE_DIR";
+    /// The tracking store: `sqlite:///FILE`, `http://…` or `https://…`.
+    mlflow_tracking_uri = "MLFLOW_TRACKING_URI";
+    /// The experiment that new runs go to.
+    mlflow_experiment_name = "MLFLOW_EXPERIMENT_NAME";
+    /// User name for a tracking server with basic authentication.
+    mlflow_tracking_username = "MLFLOW_TRACKING_USERNAME";
+    /// Password for a tracking server with basic authentication.
+    mlflow_tracking_password = "MLFLOW_TRACKING_PASSWORD";
+    /// Bearer token for a tracking server.
+    mlflow_tracking_token = "MLFLOW_TRACKING_TOKEN";
+    /// The database of `server` and `ui`.
+    mlflow_backend_store_uri = "MLFLOW_BACKEND_STORE_URI";
+    /// Where `server` keeps artifacts.
+    mlflow_artifacts_destination = "MLFLOW_ARTIFACTS_DESTINATION";
+    /// Further host names that the server answers to, comma-separated.
+    mlflow_server_allowed_hosts = "MLFLOW_SERVER_ALLOWED_HOSTS";
+    /// Further origins that may call the server from a browser, comma-separated.
+    mlflow_server_cors_allowed_origins = "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS";
+    /// Seconds before a scoring request is given up.
+    mlflow_scoring_server_request_timeout = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT";
+    /// `true`: `server` reads an `mlruns/` folder.
+    mlflow_allow_file_store = "MLFLOW_ALLOW_FILE_STORE";
+    /// Set to anything: no colours.
+    no_color = "NO_COLOR";
+    /// Set to anything: progress is written as plain lines.
+    ci = "CI";
+    /// What to log, as `target=level` pairs; overrides `-v`.
+    matraz_log = "MATRAZ_LOG";
+    /// The user's home.
+    home = "HOME";
+    /// The user's name, recorded with runs.
+    user = "USER";
+    /// The shell that runs stage commands.
+    shell = "SHELL";
+    /// The search path that stage commands get.
+    path = "PATH";
+    /// Folder of the per-user configuration of all programs.
+    xdg_config_home = "XDG_CONFIG_HOME";
+}
+
+impl Env {
+    /// Where DVC's configuration levels above the project lie (its defaults on Linux).
+    pub fn global_config_dir(&self) -> Option<PathBuf> {
+        self.dvc_global_config_dir.as_ref().map(PathBuf::from).or_else(|| {
+            let base = self.xdg_config_home.as_ref().map(PathBuf::from);
+            base.or_else(|| self.home.as_ref().map(|home| PathBuf::from(home).join(".config")))
+                .map(|b| b.join("dvc"))
+        })
+    }
+
+    /// The folder of the system-wide configuration.
+    pub fn system_config_dir(&self) -> PathBuf {
+        self.dvc_system_config_dir.as_ref().map_or_else(|| PathBuf::from("/etc/xdg/dvc"), PathBuf::from)
+    }
+
+    /// The folder of state that projects of this machine share.
+    pub fn site_cache_dir(&self) -> PathBuf {
+        self.dvc_site_cache_dir.as_ref().map_or_else(|| PathBuf::from("/var/tmp/dvc"), PathBuf::from)
+    }
+}
