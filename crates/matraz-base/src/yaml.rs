@@ -1,1 +1,0 @@
-//! YAML as the tools that Matraz replaces read, write and edit it.

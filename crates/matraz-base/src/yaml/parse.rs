@@ -1,0 +1,374 @@
+//! From text to [`Node`]s: events of the scanner, anchors, aliases, merge keys and tags resolved.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+
+use super::node::{Key, Node, NodeKind, Span};
+use super::{Dialect, scalar};
+use crate::value::Value;
+
+/// Deepest nesting that is read.
+const MAX_DEPTH: usize = 200;
+/// Most nodes that aliases may blow a document up to.
+const MAX_NODES: usize = 1_000_000;
+
+/// Text that is not YAML, or that breaks a rule that all readers share.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// How many characters are at fault.
+    pub width: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl SyntaxError {
+    fn at(span: Span, source: &str, message: impl Into<String>) -> Self {
+        Self { line: span.line, column: span.column, width: span.width(source), message: message.into() }
+    }
+}
+
+/// Reads one document as `ruamel.yaml` does. Empty text is null.
+pub fn parse(text: &str) -> Result<Node, SyntaxError> {
+    parse_with(text, Dialect::Ruamel12)
+}
+
+/// Reads one document. Empty text is null.
+pub fn parse_with(text: &str, dialect: Dialect) -> Result<Node, SyntaxError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut builder = Builder {
+        source: text,
+        dialect,
+        offsets: Offsets::new(text),
+        parser: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        nodes: 0,
+    };
+    builder.document()
+}
+
+/// Turns character offsets into byte offsets.
+struct Offsets(Option<Vec<usize>>);
+
+impl Offsets {
+    fn new(text: &str) -> Self {
+        if text.is_ascii() {
+            return Self(None);
+        }
+        Self(Some(text.char_indices().map(|(at, _)| at).chain([text.len()]).collect()))
+    }
+
+    fn byte(&self, character: usize, source: &str) -> usize {
+        match &self.0 {
+            None => character.min(source.len()),
+            Some(table) => table.get(character).copied().unwrap_or(source.len()),
+        }
+    }
+}
+
+struct Builder<'t> {
+    source: &'t str,
+    dialect: Dialect,
+    offsets: Offsets,
+    parser: Parser<'t, saphyr_parser::StrInput<'t>>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+}
+
+type Step<'t> = (Event<'t>, Span);
+
+impl<'t> Builder<'t> {
+    fn next(&mut self) -> Result<Step<'t>, SyntaxError> {
+        match self.parser.next_event() {
+            None => Ok((Event::StreamEnd, Span { line: 1, column: 1, ..Span::default() })),
+            Some(Ok((event, span))) => {
+                let span = Span {
+                    line: span.start.line(),
+                    column: span.start.col() + 1,
+                    start: self.offsets.byte(span.start.index(), self.source),
+                    end: self.offsets.byte(span.end.index(), self.source),
+                };
+                Ok((event, span))
+            }
+            Some(Err(error)) => {
+                let marker = error.marker();
+                Err(SyntaxError {
+                    line: marker.line(),
+                    column: marker.col() + 1,
+                    width: 1,
+                    message: error.info().to_owned(),
+                })
+            }
+        }
+    }
+
+    fn document(&mut self) -> Result<Node, SyntaxError> {
+        let mut root = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => break,
+                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
+                _ if root.is_some() => {
+                    return Err(SyntaxError::at(span, self.source, "a second document in the same file"));
+                }
+                event => root = Some(self.node(event, span, 0)?),
+            }
+        }
+        let nothing = Span { line: 1, column: 1, start: 0, end: 0 };
+        Ok(root.unwrap_or(Node { span: nothing, kind: NodeKind::Scalar(Value::Null) }))
+    }
+
+    fn count(&mut self, span: Span, more: usize) -> Result<(), SyntaxError> {
+        self.nodes += more;
+        if self.nodes > MAX_NODES {
+            return Err(SyntaxError::at(
+                span,
+                self.source,
+                "the document is too large once aliases are replaced",
+            ));
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, SyntaxError> {
+        if depth > MAX_DEPTH {
+            return Err(SyntaxError::at(span, self.source, "nested too deeply"));
+        }
+        self.count(span, 1)?;
+        let (node, anchor) = match event {
+            Event::Alias(id) => {
+                let node = self.anchors.get(&id).cloned().ok_or_else(|| {
+                    SyntaxError::at(span, self.source, "an alias to something that contains it")
+                })?;
+                let size = weight(&node);
+                self.count(span, size)?;
+                return Ok(Node { span, kind: node.kind });
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let kind = NodeKind::Scalar(self.scalar(text, style, tag.as_deref(), span)?);
+                (Node { span, kind }, anchor)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.collection_tag(tag.as_deref(), &["seq"], span)?;
+                let mut items = Vec::new();
+                let mut end = span.end;
+                loop {
+                    let (event, inner) = self.next()?;
+                    if matches!(event, Event::SequenceEnd) {
+                        end = end.max(inner.end.min(self.source.len()));
+                        break;
+                    }
+                    items.push(self.node(event, inner, depth + 1)?);
+                }
+                (Node { span: Span { end, ..span }, kind: NodeKind::List(items) }, anchor)
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.collection_tag(tag.as_deref(), &["map"], span)?;
+                (self.mapping(span, depth)?, anchor)
+            }
+            _ => return Err(SyntaxError::at(span, self.source, "expected a value")),
+        };
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn mapping(&mut self, span: Span, depth: usize) -> Result<Node, SyntaxError> {
+        let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut seen: HashSet<String> = HashSet::new();
+        let mut merged: Vec<(Key, Node)> = Vec::new();
+        let mut end = span.end;
+        loop {
+            let (event, at) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                end = end.max(at.end.min(self.source.len()));
+                break;
+            }
+            let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
+            let key = self.node(event, at, depth + 1)?;
+            let (event, value_at) = self.next()?;
+            let value = self.node(event, value_at, depth + 1)?;
+            if merge {
+                self.merge(value, &mut merged)?;
+                continue;
+            }
+            let key = self.key(key)?;
+            if !seen.insert(key.text.clone()) {
+                let message = format!("key `{}` appears twice", key.text);
+                return Err(SyntaxError::at(key.span, self.source, message));
+            }
+            entries.push((key, value));
+        }
+        // Keys written in the mapping win over merged ones, which come after them.
+        for (key, node) in merged {
+            if seen.insert(key.text.clone()) {
+                entries.push((key, node));
+            }
+        }
+        Ok(Node { span: Span { end, ..span }, kind: NodeKind::Map(entries) })
+    }
+
+    fn merge(&self, value: Node, merged: &mut Vec<(Key, Node)>) -> Result<(), SyntaxError> {
+        match value.kind {
+            NodeKind::Map(entries) => merged.extend(entries),
+            NodeKind::List(items) => {
+                for item in items {
+                    match item.kind {
+                        NodeKind::Map(entries) => merged.extend(entries),
+                        _ => {
+                            return Err(SyntaxError::at(
+                                item.span,
+                                self.source,
+                                "only mappings can be merged",
+                            ));
+                        }
+                    }
+                }
+            }
+            NodeKind::Scalar(_) => {
+                return Err(SyntaxError::at(value.span, self.source, "only mappings can be merged"));
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&self, node: Node) -> Result<Key, SyntaxError> {
+        match node.kind {
+            NodeKind::Scalar(value) => Ok(Key { text: value.to_string(), value, span: node.span }),
+            _ => Err(SyntaxError::at(node.span, self.source, "a key must be a plain value")),
+        }
+    }
+
+    fn collection_tag(&self, tag: Option<&Tag>, allowed: &[&str], span: Span) -> Result<(), SyntaxError> {
+        match tag {
+            None => Ok(()),
+            Some(tag) if tag.is_yaml_core_schema() && allowed.contains(&tag.suffix.as_str()) => Ok(()),
+            Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => Ok(()),
+            Some(tag) => Err(self.unknown_tag(tag, span)),
+        }
+    }
+
+    fn unknown_tag(&self, tag: &Tag, span: Span) -> SyntaxError {
+        SyntaxError::at(span, self.source, format!("unknown tag `{}{}`", tag.handle, tag.suffix))
+    }
+
+    fn scalar(
+        &self,
+        text: Cow<'t, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: Span,
+    ) -> Result<Value, SyntaxError> {
+        let Some(tag) = tag else {
+            return Ok(match style {
+                ScalarStyle::Plain => scalar::resolve(&text, self.dialect),
+                _ => Value::Str(text.into_owned()),
+            });
+        };
+        if tag.handle.is_empty() && tag.suffix == "!" || (tag.is_yaml_core_schema() && tag.suffix == "str") {
+            return Ok(Value::Str(text.into_owned()));
+        }
+        if !tag.is_yaml_core_schema() {
+            return Err(self.unknown_tag(tag, span));
+        }
+        let value = scalar::resolve(&text, self.dialect);
+        let fits = match (tag.suffix.as_str(), &value) {
+            ("int", Value::Int(_) | Value::BigInt(_)) | ("float", Value::Float(_)) => true,
+            ("bool", Value::Bool(_)) | ("null", Value::Null) | ("timestamp", Value::Date(_)) => true,
+            ("float", Value::Int(n)) => return Ok(Value::Float(*n as f64)),
+            ("int" | "float" | "bool" | "null" | "timestamp", _) => false,
+            _ => return Err(self.unknown_tag(tag, span)),
+        };
+        if fits {
+            return Ok(value);
+        }
+        Err(SyntaxError::at(span, self.source, format!("`{text}` does not fit its tag `!!{}`", tag.suffix)))
+    }
+}
+
+fn weight(node: &Node) -> usize {
+    match &node.kind {
+        NodeKind::Scalar(_) => 1,
+        NodeKind::List(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        NodeKind::Map(entries) => 1 + entries.iter().map(|(_, node)| 1 + weight(node)).sum::<usize>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn faults_are_placed() {
+        let table = [
+            ("a: 1\nb: 2\na: 3\n", 3, 1, "key `a` appears twice"),
+            ("a: [1, 2\nb: 3\n", 2, 2, "illegal placement of ':'"),
+            ("a: !odd 1\n", 1, 4, "unknown tag"),
+            ("a: 1\n---\nb: 2\n", 3, 1, "second document"),
+            ("a: *nothing\n", 1, 4, "unknown anchor"),
+            ("{a: 1}: 2\n", 1, 1, "a key must be a plain value"),
+            ("a: &x [*x]\n", 1, 8, "alias to something that contains it"),
+        ];
+        for (text, line, column, message) in table {
+            let error = parse(text).unwrap_err();
+            assert!(error.message.contains(message), "{text:?}: {error:?}");
+            assert_eq!((error.line, error.column), (line, column), "{text:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn keys_and_values_know_their_place() {
+        let source = "é: x\nstages:\n  train:\n    cmd: python é.py\n";
+        let root = parse(source).unwrap();
+        let (key, stage) = root.get("stages").unwrap().entry("train").unwrap();
+        assert_eq!((key.span.line, key.span.column, key.span.width(source)), (3, 3, 5));
+        let cmd = stage.get("cmd").unwrap();
+        assert_eq!((cmd.span.line, cmd.span.column), (4, 10));
+        assert_eq!(&source[cmd.span.start..cmd.span.end], "python é.py");
+    }
+
+    #[test]
+    fn anchors_and_merge_keys_are_resolved() {
+        let root = parse("base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\n").unwrap();
+        let merged = root.get("use").unwrap().to_value();
+        assert_eq!(merged.get("x"), Some(&Value::Int(1)));
+        assert_eq!(merged.get("y"), Some(&Value::Int(3)));
+    }
+
+    #[test]
+    fn aliases_cannot_blow_a_document_up() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for n in 1..12 {
+            let refs = vec![format!("*a{}", n - 1); 10].join(", ");
+            text.push_str(&format!("a{n}: &a{n} [{refs}]\n"));
+        }
+        assert!(parse(&text).unwrap_err().message.contains("too large"));
+        assert!(parse(&"[".repeat(5000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,80}|[-a-c:\\[\\]{},&*!|>'\"%@` \n\t#]{0,60}") {
+            let _ = parse(&text);
+            let _ = parse_with(&text, Dialect::PyYaml11);
+        }
+
+        #[test]
+        fn any_written_text_reads_back(text in "([ a-z:#'\"\\\\\n-]|\\PC){0,120}") {
+            let mut map = crate::Map::new();
+            map.insert("k".into(), Value::List(vec![Value::Str(text.clone())]));
+            let written = crate::yaml::write_with(&Value::Map(map), Dialect::PyYaml11);
+            let root = parse_with(&written, Dialect::PyYaml11).unwrap();
+            prop_assert_eq!(root.get("k").unwrap().as_list().unwrap()[0].as_str(), Some(text.as_str()));
+        }
+    }
+}
