@@ -1,0 +1,309 @@
+//! The git repository around a project: what git tracks and ignores, and what is committed.
+//!
+//! Reading goes through `gix`, all of it in this file; adding to the index is left to the `git` program.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gix::bstr::{BStr, ByteSlice};
+use gix::worktree::stack::state::ignore::Source;
+
+use crate::config::relative;
+use crate::{Error, Result};
+
+/// The file in which git keeps patterns of what it must not track.
+pub const GITIGNORE: &str = ".gitignore";
+
+/// A git repository with a work tree.
+pub struct Git {
+    inner: gix::ThreadSafeRepository,
+    root: PathBuf,
+}
+
+impl std::fmt::Debug for Git {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Git").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl Git {
+    /// The repository whose work tree has `folder` as its root; `None` when there is none.
+    pub fn open(folder: &Path) -> Option<Self> {
+        if !folder.join(".git").exists() {
+            return None;
+        }
+        Self::discover(folder).filter(|git| same_folder(&git.root, folder))
+    }
+
+    /// The repository whose work tree holds `folder`; `None` when there is none.
+    pub fn discover(folder: &Path) -> Option<Self> {
+        let inner = gix::ThreadSafeRepository::discover(folder).ok()?;
+        let workdir = inner.to_thread_local().workdir()?.to_path_buf();
+        // Paths are compared with those of the project, so they must be spelled the same way.
+        let root = folder
+            .ancestors()
+            .find(|ancestor| same_folder(ancestor, &workdir))
+            .map(Path::to_path_buf)
+            .unwrap_or(workdir);
+        Some(Self { inner, root })
+    }
+
+    /// The root of the work tree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The commit that `HEAD` points at, as 40 hexadecimal digits; `None` before the first commit.
+    pub fn head_commit(&self) -> Option<String> {
+        self.inner.to_thread_local().head_id().ok().map(|id| id.to_string())
+    }
+
+    /// The branch that is checked out; `None` when `HEAD` is detached.
+    pub fn branch(&self) -> Option<String> {
+        let name = self.inner.to_thread_local().head_name().ok()??;
+        Some(name.shorten().to_str_lossy().into_owned())
+    }
+
+    /// Whether git tracks the file, or a file below the folder, at `path`.
+    pub fn is_tracked(&self, path: &Path) -> Result<bool> {
+        let Some(inside) = self.inside(path) else { return Ok(false) };
+        let repo = self.inner.to_thread_local();
+        let index = repo.index_or_empty().map_err(failed("read the index of git"))?;
+        let name: &BStr = inside.as_bytes().as_bstr();
+        if name.is_empty() || index.entry_by_path(name).is_some() {
+            return Ok(!index.entries().is_empty());
+        }
+        let folder = format!("{inside}/");
+        Ok(index.prefixed_entries(folder.as_bytes().as_bstr()).is_some())
+    }
+
+    /// Whether git ignores the path; a folder is recognised as one when it exists.
+    pub fn is_ignored(&self, path: &Path) -> Result<bool> {
+        let Some(inside) = self.inside(path) else { return Ok(false) };
+        if inside.is_empty() {
+            return Ok(false);
+        }
+        let is_dir = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+        let repo = self.inner.to_thread_local();
+        let empty = gix::index::State::new(repo.object_hash());
+        let mut stack = repo
+            .excludes(&empty, None, Source::WorktreeThenIdMappingIfNotSkipped)
+            .map_err(failed("read what git ignores"))?;
+        let mode = if is_dir { gix::index::entry::Mode::DIR } else { gix::index::entry::Mode::FILE };
+        let platform = stack
+            .at_path(Path::new(&inside), Some(mode))
+            .map_err(|error| Error::Git { action: "read what git ignores", message: error.to_string() })?;
+        Ok(platform.is_excluded())
+    }
+
+    /// Paths relative to the work tree, with `/`, of tracked files that differ from the last commit, and of
+    /// untracked files when `untracked` is set.
+    pub fn changed_paths(&self, untracked: bool) -> Result<Vec<String>> {
+        const ACTION: &str = "compare the work tree with the last commit";
+        let repo = self.inner.to_thread_local();
+        let show =
+            if untracked { gix::status::UntrackedFiles::Files } else { gix::status::UntrackedFiles::None };
+        let items = repo
+            .status(gix::progress::Discard)
+            .map_err(failed(ACTION))?
+            .untracked_files(show)
+            .into_iter(None)
+            .map_err(failed(ACTION))?;
+        let mut paths = Vec::new();
+        for item in items {
+            let item = item.map_err(failed(ACTION))?;
+            if let gix::status::Item::IndexWorktree(change) = &item
+                && change.summary().is_none()
+            {
+                continue;
+            }
+            paths.push(item.location().to_str_lossy().into_owned());
+        }
+        paths.sort();
+        paths.dedup();
+        Ok(paths)
+    }
+
+    /// Whether a tracked file differs from the last commit.
+    pub fn is_dirty(&self) -> Result<bool> {
+        Ok(!self.changed_paths(false)?.is_empty())
+    }
+
+    /// The difference between the last commit and the tracked files, as `git diff` prints it.
+    pub fn diff(&self) -> Result<String> {
+        let against = if self.head_commit().is_some() { "HEAD" } else { "--cached" };
+        let output = self.run("show the changes", ["diff", "--no-color", "--no-ext-diff", against])?;
+        Ok(String::from_utf8_lossy(&output).into_owned())
+    }
+
+    /// Puts files into the index, ignored ones too.
+    pub fn add<P: AsRef<OsStr>>(&self, paths: &[P]) -> Result<()> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let mut arguments: Vec<&OsStr> =
+            ["--literal-pathspecs", "add", "--force", "--"].map(OsStr::new).to_vec();
+        arguments.extend(paths.iter().map(AsRef::as_ref));
+        self.run("add files to git", arguments).map(|_| ())
+    }
+
+    /// Makes git ignore `path` by a line in the `.gitignore` beside it, unless it is ignored already.
+    /// Returns the changed file.
+    pub fn ignore(&self, path: &Path) -> Result<Option<PathBuf>> {
+        if self.is_ignored(path)? {
+            return Ok(None);
+        }
+        let Some((file, entry)) = self.ignore_entry(path) else { return Ok(None) };
+        let mut text = read_text(&file)?;
+        if text.lines().any(|line| line == entry) {
+            return Ok(None);
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&entry);
+        text.push('\n');
+        matraz_base::file::write(&file, text.as_bytes()).map_err(Error::io("write", &file))?;
+        Ok(Some(file))
+    }
+
+    /// Removes the line that [`Git::ignore`] wrote, and the file when nothing is left in it.
+    /// Returns the changed file if it still exists.
+    pub fn stop_ignoring(&self, path: &Path) -> Result<Option<PathBuf>> {
+        let Some((file, entry)) = self.ignore_entry(path) else { return Ok(None) };
+        let text = read_text(&file)?;
+        let kept: String = text.split_inclusive('\n').filter(|line| line.trim() != entry.trim()).collect();
+        if kept == text {
+            return Ok(None);
+        }
+        if kept.is_empty() {
+            fs::remove_file(&file).map_err(Error::io("remove", &file))?;
+            return Ok(None);
+        }
+        matraz_base::file::write(&file, kept.as_bytes()).map_err(Error::io("write", &file))?;
+        Ok(Some(file))
+    }
+
+    /// The `.gitignore` for a path and the line for it; `None` outside the work tree.
+    fn ignore_entry(&self, path: &Path) -> Option<(PathBuf, String)> {
+        self.inside(path).filter(|inside| !inside.is_empty())?;
+        let name = path.file_name()?.to_string_lossy();
+        let mut entry = String::from("/");
+        for c in name.chars() {
+            if matches!(c, '[' | ']' | '!' | '*' | '#' | '?') {
+                entry.push('\\');
+            }
+            entry.push(c);
+        }
+        Some((path.parent()?.join(GITIGNORE), entry))
+    }
+
+    /// The path below the work tree with `/`; `None` when it lies elsewhere.
+    fn inside(&self, path: &Path) -> Option<String> {
+        if path == self.root {
+            return Some(String::new());
+        }
+        path.starts_with(&self.root).then(|| relative(path, &self.root))
+    }
+
+    fn run<S: AsRef<OsStr>>(
+        &self,
+        action: &'static str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<Vec<u8>> {
+        let output =
+            Command::new("git").arg("-C").arg(&self.root).args(arguments).output().map_err(|error| {
+                Error::Git { action, message: format!("the program `git` does not start: {error}") }
+            })?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(Error::Git { action, message });
+        }
+        Ok(output.stdout)
+    }
+}
+
+fn failed<E: std::fmt::Display>(action: &'static str) -> impl FnOnce(E) -> Error {
+    move |error| Error::Git { action, message: error.to_string() }
+}
+
+fn read_text(file: &Path) -> Result<String> {
+    Ok(matraz_base::file::read_if_present(file).map_err(Error::io("read", file))?.unwrap_or_default())
+}
+
+fn same_folder(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(folder: &Path, arguments: &[&str]) {
+        let output = Command::new("git")
+            .current_dir(folder)
+            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    #[test]
+    fn tracked_ignored_and_changed_paths_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        git(&root, &["init", "-q"]);
+        fs::create_dir(root.join("d")).unwrap();
+        fs::write(root.join("d/a"), "1").unwrap();
+        fs::write(root.join(".gitignore"), "/big\n*.log\n").unwrap();
+        let ours = Git::open(&root).unwrap();
+        assert_eq!(ours.head_commit(), None);
+        ours.add(&[root.join("d/a"), root.join(".gitignore")]).unwrap();
+        git(&root, &["commit", "-qm", "one"]);
+        assert_eq!(ours.head_commit().unwrap().len(), 40);
+        for (path, tracked, ignored) in [
+            ("d/a", true, false),
+            ("d", true, false),
+            ("big", false, true),
+            ("d/x.log", false, true),
+            ("e", false, false),
+        ] {
+            assert_eq!(ours.is_tracked(&root.join(path)).unwrap(), tracked, "{path}");
+            assert_eq!(ours.is_ignored(&root.join(path)).unwrap(), ignored, "{path}");
+        }
+        assert!(!ours.is_dirty().unwrap());
+        fs::write(root.join("d/a"), "22").unwrap();
+        fs::write(root.join("new"), "").unwrap();
+        assert_eq!(ours.changed_paths(false).unwrap(), ["d/a"]);
+        assert_eq!(ours.changed_paths(true).unwrap(), ["d/a", "new"]);
+        assert!(ours.diff().unwrap().contains("+22"));
+        assert!(Git::open(&root.join("d")).is_none());
+        assert_eq!(Git::discover(&root.join("d")).unwrap().root(), root);
+    }
+
+    #[test]
+    fn gitignore_lines_come_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        git(&root, &["init", "-q"]);
+        let ours = Git::open(&root).unwrap();
+        let file = root.join(GITIGNORE);
+        fs::write(&file, "# mine\n*.log").unwrap();
+        assert_eq!(ours.ignore(&root.join("a[1]")).unwrap().as_deref(), Some(file.as_path()));
+        assert_eq!(ours.ignore(&root.join("a[1]")).unwrap(), None);
+        assert_eq!(ours.ignore(&root.join("x.log")).unwrap(), None);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\n*.log\n/a\\[1\\]\n");
+        ours.stop_ignoring(&root.join("a[1]")).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\n*.log\n");
+        fs::write(&file, "/b\n").unwrap();
+        assert_eq!(ours.stop_ignoring(&root.join("b")).unwrap(), None);
+        assert!(!file.exists());
+    }
+}

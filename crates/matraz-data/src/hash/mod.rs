@@ -1,0 +1,3 @@
+//! Content addresses: the MD5 of files and folders, computed once and remembered.
+
+pub mod digest;

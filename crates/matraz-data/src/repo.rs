@@ -1,0 +1,226 @@
+//! A project: the folder with `.dvc/` in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, Level, SectionName, Setting, normal};
+use crate::git::{GITIGNORE, Git};
+use crate::{Error, Result};
+
+/// The folder that makes a project of the folder around it.
+pub const DVC_DIR: &str = ".dvc";
+/// The file with patterns of what is not data.
+pub const DVCIGNORE: &str = ".dvcignore";
+
+/// The places outside a project, as the binary found them in the environment.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Holds the user's `config` file (`~/.config/dvc`).
+    pub global_config_dir: PathBuf,
+    /// Holds the machine's `config` file (`/etc/xdg/dvc`).
+    pub system_config_dir: PathBuf,
+    /// For state that several projects may share (`/var/tmp/dvc`).
+    pub site_cache_dir: PathBuf,
+    /// What `~` stands for in configured paths.
+    pub home: Option<PathBuf>,
+}
+
+/// An open project.
+#[derive(Debug)]
+pub struct Repo {
+    /// The root of the project: absolute, without `.` and `..`.
+    pub root: PathBuf,
+    /// The git repository around it; `None` when the project was made with `--no-scm`.
+    pub git: Option<Git>,
+    /// The settings of all levels.
+    pub config: Config,
+    /// The places outside the project.
+    pub places: Places,
+}
+
+/// How [`Repo::init`] makes a project.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InitOptions {
+    /// Work without git.
+    pub no_scm: bool,
+    /// Replace a project that exists.
+    pub force: bool,
+    /// The root of the git repository may be above the project.
+    pub subdir: bool,
+}
+
+impl Repo {
+    /// Opens the project that holds `dir`, an absolute path.
+    pub fn open(dir: &Path, places: &Places) -> Result<Self> {
+        let root = Self::find_root(dir)?;
+        let config = Config::load(Some(&root.join(DVC_DIR)), places)?;
+        let git = if config.flag("core", "no_scm", false) {
+            None
+        } else {
+            let found = Git::discover(&root);
+            Some(found.ok_or_else(|| Error::NotInGit { root: root.clone() })?)
+        };
+        Ok(Self { root, git, config, places: places.clone() })
+    }
+
+    /// The nearest folder at or above `dir`, an absolute path, that is a project.
+    pub fn find_root(dir: &Path) -> Result<PathBuf> {
+        let dir = normal(dir);
+        let mut checked = dir.as_path();
+        for folder in dir.ancestors() {
+            if device(folder) != device(&dir) {
+                break;
+            }
+            if folder.join(DVC_DIR).is_dir() {
+                return Ok(folder.to_path_buf());
+            }
+            checked = folder;
+        }
+        Err(Error::NotInProject { checked: checked.to_path_buf() })
+    }
+
+    /// Makes `dir`, an absolute path, a project: settings, ignore files, a place for temporary state. The new files
+    /// are added to git.
+    pub fn init(dir: &Path, options: InitOptions, places: &Places) -> Result<Self> {
+        let refuse = |reason: String| Err(Error::Init { reason });
+        if options.no_scm && options.subdir {
+            return refuse("cannot initialize repo with `--no-scm` and `--subdir`".into());
+        }
+        let root = normal(dir);
+        let git = match (options.no_scm, options.subdir) {
+            (true, _) => None,
+            (false, true) => Git::discover(&root),
+            (false, false) => Git::open(&root),
+        };
+        if git.is_none() && !options.no_scm {
+            return refuse(format!(
+                "{} is not the root of a git repository; use `--no-scm` to work without git, or `--subdir` inside a \
+                 repository",
+                root.display()
+            ));
+        }
+        let dvc_dir = root.join(DVC_DIR);
+        if let Some(git) = &git
+            && git.is_ignored(&dvc_dir)?
+        {
+            return refuse(format!("{} is ignored by git; add '!.dvc' to .gitignore", dvc_dir.display()));
+        }
+        if dvc_dir.is_dir() {
+            if !options.force {
+                return refuse("'.dvc' exists. Use `-f` to force.".into());
+            }
+            fs::remove_dir_all(&dvc_dir).map_err(Error::io("remove", &dvc_dir))?;
+        }
+        fs::create_dir_all(&dvc_dir).map_err(Error::io("create", &dvc_dir))?;
+        let mut config = Config::read(Some(&dvc_dir), places)?;
+        config.edit(Level::Project, |file| {
+            if options.no_scm {
+                file.set(&SectionName::plain("core"), "no_scm", Setting::Text("True".into()));
+            }
+            Ok(())
+        })?;
+        let dvcignore = root.join(DVCIGNORE);
+        if !dvcignore.exists() {
+            matraz_base::file::write(&dvcignore, NEW_DVCIGNORE.as_bytes())
+                .map_err(Error::io("write", &dvcignore))?;
+        }
+        let repo = Self { root, git, config, places: places.clone() };
+        repo.prepare()?;
+        if let Some(git) = &repo.git {
+            git.add(&[dvc_dir.join("config"), dvc_dir.join(GITIGNORE), dvcignore])?;
+        }
+        Ok(repo)
+    }
+
+    /// The `.dvc` folder.
+    pub fn dvc_dir(&self) -> PathBuf {
+        self.root.join(DVC_DIR)
+    }
+
+    /// `.dvc/tmp`, for locks and state of this clone alone.
+    pub fn tmp_dir(&self) -> PathBuf {
+        self.dvc_dir().join("tmp")
+    }
+
+    /// `.dvc/tmp/matraz`, for state that DVC does not know.
+    pub fn state_dir(&self) -> PathBuf {
+        self.tmp_dir().join("matraz")
+    }
+
+    /// The folder of the cache.
+    pub fn cache_dir(&self) -> PathBuf {
+        self.config.get("cache", "dir").map_or_else(|| self.dvc_dir().join("cache"), PathBuf::from)
+    }
+
+    /// Makes the folders that every operation needs and keeps git from tracking them.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        let tmp = self.tmp_dir();
+        fs::create_dir_all(self.state_dir()).map_err(Error::io("create", &tmp))?;
+        // DVC takes the age of this file for that of the project.
+        let btime = tmp.join("btime");
+        if !btime.exists() {
+            fs::write(&btime, "").map_err(Error::io("write", &btime))?;
+        }
+        if let Some(git) = &self.git {
+            let dvc_dir = self.dvc_dir();
+            for private in ["config.local", "tmp", "cache"] {
+                git.ignore(&dvc_dir.join(private))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const NEW_DVCIGNORE: &str = "\
+# Add patterns of files dvc should ignore, which could improve
+# the performance. Learn more at
+# https://dvc.org/doc/user-guide/dvcignore
+";
+
+fn device(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).ok().map(|meta| meta.dev())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(folder: &Path) -> Places {
+        Places {
+            global_config_dir: folder.join("global"),
+            system_config_dir: folder.join("system"),
+            site_cache_dir: folder.join("site"),
+            home: None,
+        }
+    }
+
+    #[test]
+    fn a_project_without_git_is_made_once_and_found_from_below() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("p");
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        let places = places(folder.path());
+        assert!(Repo::init(&root, InitOptions::default(), &places).is_err());
+        let options = InitOptions { no_scm: true, ..InitOptions::default() };
+        Repo::init(&root, options, &places).unwrap();
+        assert_eq!(fs::read_to_string(root.join(".dvc/config")).unwrap(), "[core]\n    no_scm = True\n");
+        assert!(!root.join(".dvc/.gitignore").exists());
+        assert!(Repo::init(&root, options, &places).is_err());
+        let found = Repo::open(&root.join("a/b"), &places).unwrap();
+        assert_eq!(found.root, root);
+        assert!(matches!(Repo::open(folder.path(), &places), Err(Error::NotInProject { .. })));
+    }
+
+    #[test]
+    fn a_project_in_git_keeps_its_private_files_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let done = std::process::Command::new("git").args(["init", "-q"]).arg(&root).status().unwrap();
+        assert!(done.success());
+        Repo::init(&root, InitOptions::default(), &places(&root)).unwrap();
+        let text = fs::read_to_string(root.join(".dvc/.gitignore")).unwrap();
+        assert_eq!(text, "/config.local\n/tmp\n/cache\n");
+        assert_eq!(fs::read(root.join(".dvc/config")).unwrap(), b"");
+    }
+}
