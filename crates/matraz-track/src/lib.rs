@@ -1,1 +1,18 @@
-//! .
+//! Tracking: experiments, runs, metrics, the model registry and artifacts, over MLflow's SQL schema and REST API.
+//!
+//! A [`Service`] owns one store (the database) and one artifact root and hands out an axum router that a stock
+//! MLflow client talks to. Rules of the entities are in the file named after the entity ([`experiment`], [`run`],
+//! [`metric`], …), their SQL in [`db`], filter and order expressions in [`search`], the routes in [`api`].
+//!
+//! Nothing here prints, reads the environment or knows the working directory.
+
+pub mod api;
+pub mod artifact;
+pub mod client;
+pub mod db;
+pub mod error;
+pub mod experiment;
+pub mod service;
+
+pub use error::{Code, Error, Result};
+pub use service::{Service, ServiceOptions};

@@ -1,0 +1,29 @@
+//! How an error looks on the wire.
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// The body of every error answer.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ErrorBody {
+    /// The code that clients branch on, as `RESOURCE_DOES_NOT_EXIST`.
+    #[schema(example = "INVALID_PARAMETER_VALUE")]
+    pub error_code: &'static str,
+    /// The message for people.
+    pub message: String,
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let code = self.code();
+        if code.status().is_server_error() && !matches!(self, Self::Request { .. }) {
+            tracing::error!(error = %self, "request failed");
+        }
+        let body = ErrorBody { error_code: code.name(), message: self.to_string() };
+        let text = serde_json::to_string(&body).unwrap_or_else(|_| "{}".to_owned());
+        (code.status(), [(CONTENT_TYPE, "application/json")], text).into_response()
+    }
+}

@@ -1,0 +1,13 @@
+//! The REST API: one file per resource, each with its messages, its handlers and its part of the API document.
+//!
+//! A resource file has `pub(crate) fn routes() -> OpenApiRouter<Service>` with paths from `/2.0/mlflow/…` on;
+//! [`router`] serves all of them below `/api` and again below `/ajax-api`.
+
+pub mod error;
+pub mod experiments;
+pub mod json;
+pub mod router;
+pub mod security;
+pub mod server_info;
+
+pub use json::{Answer, Double, Int64, Message, Request};

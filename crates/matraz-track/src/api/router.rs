@@ -1,0 +1,56 @@
+//! All routes put together, with the API document that is made from the same list.
+
+use axum::Router;
+use axum::http::{StatusCode, Uri, header::CONTENT_TYPE};
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::{any, get};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{experiments, security, server_info};
+use crate::error::{Code, Error};
+use crate::service::Service;
+
+/// The version of MLflow that `GET /version` answers; clients decide by it what they may ask for.
+pub const MLFLOW_VERSION: &str = "3.18.0";
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "Matraz tracking",
+    description = "MLflow's REST API. Every path below /api is served below /ajax-api too.",
+    license(name = "Apache-2.0")
+))]
+struct Document;
+
+/// The routes that exist below `/api` and `/ajax-api`, with their document.
+fn versioned() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().merge(experiments::routes()).merge(server_info::routes())
+}
+
+/// Every route of the service, behind the checks of Host and Origin.
+pub fn router(service: Service) -> Router {
+    let (api, _) = versioned().split_for_parts();
+    let document = document();
+    Router::new()
+        .nest("/api", api.clone())
+        .nest("/ajax-api", api)
+        .route("/api/{*path}", any(unknown))
+        .route("/ajax-api/{*path}", any(unknown))
+        .route("/health", get(|| async { "OK" }))
+        .route("/version", get(|| async { ([(CONTENT_TYPE, "text/html; charset=utf-8")], MLFLOW_VERSION) }))
+        .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], document) }))
+        .layer(from_fn_with_state(service.clone(), security::guard))
+        .with_state(service)
+}
+
+/// The API document as JSON.
+pub fn document() -> String {
+    let mut document = Document::openapi().nest("/api", versioned().into_openapi());
+    document.info.version = MLFLOW_VERSION.to_owned();
+    document.to_pretty_json().unwrap_or_default()
+}
+
+async fn unknown(uri: Uri) -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, Error::request(Code::EndpointNotFound, format!("No route '{}'", uri.path())))
+}

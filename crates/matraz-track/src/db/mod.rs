@@ -1,0 +1,105 @@
+//! The database: opening it, transactions over it, and the SQL of every entity (one file each).
+//!
+//! SQL is written once for SQLite and PostgreSQL: `$1` placeholders, `ON CONFLICT`, no dialect functions. What
+//! differs between the drivers is kept in [`Db`], [`Session`] and [`statement::Row`], so that a second driver is a
+//! second variant there and nothing else.
+
+pub(crate) mod experiment;
+pub mod schema;
+pub mod sqlite;
+pub mod statement;
+pub mod uri;
+
+use crate::error::Result;
+pub use schema::Head;
+pub use sqlite::Sqlite;
+pub use statement::{Arg, Row, Statement};
+pub use uri::StoreUri;
+
+/// An open tracking store.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// A file of MLflow's SQLite schema.
+    Sqlite(Sqlite),
+}
+
+impl Db {
+    /// Opens the store; a file that does not exist or is empty gets the schema of `new_head`.
+    ///
+    /// # Errors
+    /// A database of another program, or of another schema revision, is refused and left as it was.
+    pub async fn open(uri: &StoreUri, new_head: Head) -> Result<Self> {
+        match uri {
+            StoreUri::Sqlite(path) => Ok(Self::Sqlite(Sqlite::open(path, new_head).await?)),
+        }
+    }
+
+    /// Starts a transaction that only reads: everything read through it is of one moment.
+    pub async fn read(&self) -> Result<Session> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.read().await,
+        }
+    }
+
+    /// Starts a transaction that writes. Nothing is kept without [`Session::commit`]. There is one writer at a time.
+    pub async fn write(&self) -> Result<Session> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.write().await,
+        }
+    }
+
+    /// Waits for what is under way and closes every connection, so that no side file stays.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
+}
+
+/// A transaction. Dropping it undoes what was not committed.
+pub struct Session(Inner);
+
+enum Inner {
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+}
+
+impl Session {
+    pub(crate) fn sqlite(transaction: sqlx::Transaction<'static, sqlx::Sqlite>) -> Self {
+        Self(Inner::Sqlite(transaction))
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    pub async fn run(&mut self, statement: Statement) -> Result<u64> {
+        match &mut self.0 {
+            Inner::Sqlite(transaction) => {
+                Ok(sqlite::query(statement).execute(&mut **transaction).await?.rows_affected())
+            }
+        }
+    }
+
+    /// Runs a statement and collects its rows.
+    pub async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>> {
+        match &mut self.0 {
+            Inner::Sqlite(transaction) => {
+                let rows = sqlite::query(statement).fetch_all(&mut **transaction).await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+        }
+    }
+
+    /// Runs a statement that gives one row or none.
+    pub async fn row(&mut self, statement: Statement) -> Result<Option<Row>> {
+        match &mut self.0 {
+            Inner::Sqlite(transaction) => {
+                Ok(sqlite::query(statement).fetch_optional(&mut **transaction).await?.map(Row::Sqlite))
+            }
+        }
+    }
+
+    /// Keeps what was written.
+    pub async fn commit(self) -> Result<()> {
+        match self.0 {
+            Inner::Sqlite(transaction) => Ok(transaction.commit().await?),
+        }
+    }
+}

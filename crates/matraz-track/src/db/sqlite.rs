@@ -1,0 +1,285 @@
+//! SQLite: one connection that writes, several that read.
+//!
+//! Files are kept in WAL mode with `synchronous=NORMAL`: readers never wait for the writer, and a committed
+//! transaction is in the operating system's hands, so an answered request survives the death of the process (`kill
+//! -9`). A power cut may lose the last transactions but never damages the file. MLflow sets no journal mode itself and
+//! opens files in WAL mode. The wait for a lock and the case rule of `LIKE` are MLflow's.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
+
+use super::schema::Head;
+use super::{Arg, Session, Statement};
+use crate::error::{Error, Result};
+
+/// How long a connection waits for a lock of another program, as MLflow does.
+const LOCK_WAIT: Duration = Duration::from_secs(20);
+
+/// How long a request waits for its turn on a connection.
+const TURN_WAIT: Duration = Duration::from_secs(60);
+
+/// An open SQLite store.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// What a file holds before it is opened for writing.
+enum Found {
+    Nothing,
+    Store,
+}
+
+impl Sqlite {
+    /// Opens or makes the file.
+    pub(crate) async fn open(path: &Path, new_head: Head) -> Result<Self> {
+        let found = inspect(path).await?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .foreign_keys(true)
+            .busy_timeout(LOCK_WAIT)
+            .pragma("case_sensitive_like", "true");
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| Error::File {
+                action: "make the folder",
+                path: folder.to_path_buf(),
+                source,
+            })?;
+        }
+        let writing = options
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .acquire_timeout(TURN_WAIT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(writing)
+            .await?;
+        if let Found::Nothing = found {
+            create(&writer, path, new_head).await?;
+        }
+        let count = std::thread::available_parallelism().map_or(4, |cores| cores.get() as u32).clamp(4, 16);
+        let readers = SqlitePoolOptions::new()
+            .max_connections(count)
+            .acquire_timeout(TURN_WAIT)
+            .connect_lazy_with(options.pragma("query_only", "true"));
+        Ok(Self { writer, readers })
+    }
+
+    pub(crate) async fn read(&self) -> Result<Session> {
+        Ok(Session::sqlite(self.readers.begin().await?))
+    }
+
+    pub(crate) async fn write(&self) -> Result<Session> {
+        // IMMEDIATE takes the write lock at once: a transaction that reads first could not upgrade it later.
+        Ok(Session::sqlite(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Looks at a file through a connection that cannot write.
+async fn inspect(path: &Path) -> Result<Found> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.len() == 0 => return Ok(Found::Nothing),
+        Ok(meta) if !meta.is_file() => {
+            return Err(Error::ForeignStore {
+                path: path.to_path_buf(),
+                found: "it is not a file".to_owned(),
+            });
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(source) => return Err(Error::File { action: "open", path: path.to_path_buf(), source }),
+    }
+    let mut connection =
+        SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(LOCK_WAIT).connect().await?;
+    let found = revision_in(&mut connection, path).await;
+    connection.close().await?;
+    match found? {
+        Some(revision) => Head::of_revision(&revision, path).map(|_| Found::Store),
+        None => Ok(Found::Nothing),
+    }
+}
+
+/// The Alembic revision of a database, `None` when it holds no table at all.
+async fn revision_in(connection: &mut SqliteConnection, path: &Path) -> Result<Option<String>> {
+    let foreign = |found: &str| Error::ForeignStore { path: path.to_path_buf(), found: found.to_owned() };
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|error| match &error {
+            // 26: the header is not SQLite's.
+            sqlx::Error::Database(refusal) if refusal.code().as_deref() == Some("26") => {
+                foreign("it is not an SQLite database")
+            }
+            _ => Error::from(error),
+        })?;
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    for needed in ["alembic_version", "experiments", "runs"] {
+        if !tables.iter().any(|table| table == needed) {
+            return Err(foreign(&format!("it has tables, but no table '{needed}'")));
+        }
+    }
+    let revision: Option<String> =
+        sqlx::query_scalar("SELECT version_num FROM alembic_version").fetch_optional(connection).await?;
+    revision.map(Some).ok_or_else(|| foreign("its table 'alembic_version' is empty"))
+}
+
+/// Fills an empty file, unless another process was quicker.
+async fn create(writer: &SqlitePool, path: &Path, head: Head) -> Result<()> {
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    match revision_in(&mut transaction, path).await? {
+        Some(revision) => {
+            Head::of_revision(&revision, path)?;
+        }
+        None => {
+            sqlx::raw_sql(head.sqlite()).execute(&mut *transaction).await?;
+        }
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// The driver's form of a statement.
+pub(crate) fn query(statement: Statement) -> sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments> {
+    // Text of a statement is ours; values from outside are bound.
+    let mut query = sqlx::query(AssertSqlSafe(statement.sql)).persistent(statement.keep);
+    for arg in statement.args {
+        query = match arg {
+            Arg::Text(value) => query.bind(value),
+            Arg::Int(value) => query.bind(value),
+            Arg::Real(value) => query.bind(value),
+            Arg::Bool(value) => query.bind(value),
+        };
+    }
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Db, StoreUri};
+
+    async fn open(path: &Path) -> Result<Db> {
+        Db::open(&StoreUri::Sqlite(path.to_path_buf()), Head::default()).await
+    }
+
+    #[tokio::test]
+    async fn a_new_store_opens_again_and_keeps_what_was_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub/x.db");
+        let db = open(&path).await.unwrap();
+        let mut session = db.write().await.unwrap();
+        session
+            .run(
+                Statement::new("INSERT INTO registered_models (workspace, name) VALUES ('default', $1)")
+                    .bind("kept"),
+            )
+            .await
+            .unwrap();
+        session.commit().await.unwrap();
+        let mut session = db.write().await.unwrap();
+        session
+            .run(
+                Statement::new("INSERT INTO registered_models (workspace, name) VALUES ('default', $1)")
+                    .bind("lost"),
+            )
+            .await
+            .unwrap();
+        drop(session);
+        db.close().await;
+        let db = open(&path).await.unwrap();
+        let rows = db
+            .read()
+            .await
+            .unwrap()
+            .rows(Statement::new("SELECT name FROM registered_models"))
+            .await
+            .unwrap();
+        assert_eq!(rows.iter().map(|row| row.text(0).unwrap()).collect::<Vec<_>>(), ["kept"]);
+        db.close().await;
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "a clean close leaves one file"
+        );
+    }
+
+    #[tokio::test]
+    async fn readers_cannot_write_and_like_minds_case() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(&folder.path().join("x.db")).await.unwrap();
+        let mut session = db.read().await.unwrap();
+        assert!(session.run(Statement::new("DELETE FROM workspaces")).await.is_err());
+        let row = session.row(Statement::new("SELECT 'A' LIKE 'a', 'a' LIKE 'a'")).await.unwrap().unwrap();
+        assert_eq!((row.int(0).unwrap(), row.int(1).unwrap()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn files_that_are_not_ours_are_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("text.db");
+        std::fs::write(&text, "this is no database, only a text that is long enough to have a header of one")
+            .unwrap();
+        assert!(matches!(open(&text).await, Err(Error::ForeignStore { .. })));
+
+        let other = folder.path().join("other.db");
+        let make = |path: &Path, sql: &'static str| {
+            let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+            async move {
+                let mut connection = options.connect().await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        };
+        make(&other, "CREATE TABLE songs (name TEXT)").await;
+        let old = folder.path().join("old.db");
+        make(&old, "CREATE TABLE alembic_version (version_num); CREATE TABLE experiments (x); CREATE TABLE runs (x); INSERT INTO alembic_version VALUES ('451aebb31d03')").await;
+        let new = folder.path().join("new.db");
+        make(&new, "CREATE TABLE alembic_version (version_num); CREATE TABLE experiments (x); CREATE TABLE runs (x); INSERT INTO alembic_version VALUES ('abcdefabcdef')").await;
+        for (path, message) in
+            [(&other, "no table 'alembic_version'"), (&old, "451aebb31d03"), (&new, "abcdefabcdef")]
+        {
+            let before = std::fs::read(path).unwrap();
+            let error = open(path).await.unwrap_err();
+            assert!(error.to_string().contains(message), "{error}");
+            assert_eq!(std::fs::read(path).unwrap(), before);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "no side files");
+    }
+
+    #[tokio::test]
+    async fn every_head_can_be_made() {
+        for head in [Head::Mlflow317, Head::Mlflow318] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("x.db");
+            let db = Db::open(&StoreUri::Sqlite(path.clone()), head).await.unwrap();
+            let row = db
+                .read()
+                .await
+                .unwrap()
+                .row(Statement::new("SELECT version_num FROM alembic_version"))
+                .await
+                .unwrap();
+            assert_eq!(row.unwrap().text(0).unwrap(), head.revision());
+            db.close().await;
+            open(&path).await.unwrap().close().await;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The tracking service: a store, an artifact root and the router over both.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::api;
+use crate::api::security::Security;
+use crate::db::{Db, Head, StoreUri};
+use crate::error::Result;
+
+/// Where a service keeps things and how it guards them.
+#[derive(Clone, Debug)]
+pub struct ServiceOptions {
+    /// The database.
+    pub store: StoreUri,
+    /// The schema of a database that has to be made.
+    pub new_head: Head,
+    /// The root of the artifact locations of new experiments: `mlflow-artifacts:/` when artifacts go through the
+    /// service, else a path or URI that clients reach themselves.
+    pub artifact_root: String,
+    /// The folder behind `mlflow-artifacts:/`; without one the service does not serve artifacts.
+    pub artifacts_destination: Option<PathBuf>,
+    /// Cut params above 6000 and tags above 8000 characters instead of refusing them.
+    pub truncate_long_values: bool,
+    /// The checks of Host and Origin.
+    pub security: Security,
+}
+
+impl ServiceOptions {
+    /// MLflow's defaults: artifacts through the service, long values cut, local and private hosts only.
+    pub fn new(store: StoreUri, artifacts_destination: impl Into<PathBuf>) -> Self {
+        Self {
+            store,
+            new_head: Head::default(),
+            artifact_root: "mlflow-artifacts:/".to_owned(),
+            artifacts_destination: Some(artifacts_destination.into()),
+            truncate_long_values: true,
+            security: Security::default(),
+        }
+    }
+}
+
+/// An open tracking service. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Service(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    options: ServiceOptions,
+}
+
+impl Service {
+    /// Opens the store, makes it when it is not there, and makes the experiment `Default` in a new one.
+    pub async fn open(options: ServiceOptions) -> Result<Self> {
+        let db = Db::open(&options.store, options.new_head).await?;
+        let service = Self(Arc::new(Inner { db, options }));
+        crate::experiment::make_default(&service).await?;
+        Ok(service)
+    }
+
+    /// Every route of the service. See [`api::router`].
+    pub fn router(&self) -> axum::Router {
+        api::router::router(self.clone())
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    /// The options that the service was opened with.
+    pub fn options(&self) -> &ServiceOptions {
+        &self.0.options
+    }
+
+    /// Waits for what is under way and closes the store.
+    pub async fn close(&self) {
+        self.0.db.close().await;
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// A new random id: 32 hexadecimal digits.
+pub(crate) fn new_id() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| crate::Error::Bug(format!("no random numbers: {error}")))?;
+    // Version and variant bits of a random UUID, so that tools which parse the id accept it.
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

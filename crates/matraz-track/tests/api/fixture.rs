@@ -1,0 +1,68 @@
+//! A service on a temporary folder, and short ways to call its router.
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use matraz_track::db::StoreUri;
+use matraz_track::{Service, ServiceOptions};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+pub struct Fixture {
+    pub folder: tempfile::TempDir,
+    pub service: Service,
+}
+
+impl Fixture {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StoreUri::Sqlite(folder.path().join("mlflow.db"));
+        let service =
+            Service::open(ServiceOptions::new(store, folder.path().join("mlartifacts"))).await.unwrap();
+        Self { folder, service }
+    }
+
+    /// Any request; the answer is JSON when it can be, else a string.
+    pub async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
+        let answer = self.service.router().oneshot(request).await.unwrap();
+        let status = answer.status();
+        let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let value = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        (status, value)
+    }
+
+    /// A call with a JSON body. `path` is below `/api/2.0/mlflow/` unless it starts with `/`.
+    pub async fn call(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(full(path))
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        self.send(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, value) = self.call(Method::GET, path, json!({})).await;
+        assert_eq!(status, 200, "GET {path}: {value}");
+        value
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let (status, value) = self.call(Method::POST, path, body).await;
+        assert_eq!(status, 200, "POST {path}: {value}");
+        value
+    }
+
+    /// A call that must be refused; the message of the error comes back.
+    pub async fn refused(&self, method: Method, path: &str, body: Value, status: u16, code: &str) -> String {
+        let (got, value) = self.call(method, path, body).await;
+        assert_eq!((got.as_u16(), value["error_code"].as_str()), (status, Some(code)), "{path}: {value}");
+        value["message"].as_str().unwrap().to_owned()
+    }
+}
+
+fn full(path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { format!("/api/2.0/mlflow/{path}") }
+}
