@@ -64,6 +64,14 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     file::write(path, bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
+/// Writes a value as indented JSON with a line end.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| Error::Write { path: path.to_owned(), source: error.into() })?;
+    bytes.push(b'\n');
+    write_bytes(path, &bytes)
+}
+
 impl RawTable {
     /// Reads the table at `path`: a header with all 17 columns in any order, further columns are ignored, line
     /// ends of either kind.
@@ -73,6 +81,8 @@ impl RawTable {
 
     /// Like [`RawTable::read`] for text that is at hand; `path` is for messages.
     pub fn parse(path: &Path, text: String) -> Result<Self, Error> {
+        // One kind of line end only: the reader counts lines by it.
+        let text = text.replace("\r\n", "\n");
         let csv_error = |error: csv::Error| Error::Csv { path: path.to_owned(), reason: error.to_string() };
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(
             // A byte order mark, as spreadsheets write it, is no part of the first column's name.
@@ -203,6 +213,13 @@ pub fn people_to_csv<'p>(people: impl IntoIterator<Item = &'p Person>) -> String
         text.push('\n');
     }
     text
+}
+
+/// How many people each class has.
+pub fn class_counts(people: &[Person]) -> [usize; CLASSES.len()] {
+    let mut counts = [0; CLASSES.len()];
+    people.iter().for_each(|person| counts[person.class] += 1);
+    counts
 }
 
 /// The header line, with its line end.
