@@ -44,6 +44,27 @@ pub enum Error {
         /// Where, when it is in a file.
         place: Option<Place>,
     },
+    /// A project file (`dvc.yaml`, `dvc.lock`, a `.dvc` file, a parameters file) is wrong.
+    #[error("{message}")]
+    Definition {
+        /// What is wrong.
+        message: String,
+        /// Where.
+        place: Box<Place>,
+        /// How to mend it.
+        hint: Option<String>,
+    },
+    /// Something that DVC can and Matraz cannot yet.
+    #[error("{what} is not supported yet")]
+    NotYet {
+        /// The key, option or feature.
+        what: String,
+        /// Where it was asked for, when in a file.
+        place: Option<Box<Place>>,
+    },
+    /// The user interrupted the work.
+    #[error("interrupted")]
+    Interrupted,
     /// `git` or its repository refused.
     #[error("cannot {action}: {message}")]
     Git {
@@ -76,9 +97,12 @@ impl Explain for Error {
                 io::ErrorKind::Interrupted => Kind::Interrupted,
                 _ => Kind::Failed,
             },
-            Self::NotInProject { .. } | Self::NotInGit { .. } => Kind::Missing,
+            Self::NotInProject { .. } => Kind::Outside,
+            Self::NotInGit { .. } => Kind::Missing,
+            Self::Interrupted => Kind::Interrupted,
             Self::Init { .. } => Kind::Exists,
-            Self::Config { .. } => Kind::Config,
+            Self::Config { .. } | Self::Definition { .. } => Kind::Config,
+            Self::NotYet { .. } => Kind::Usage,
             Self::Git { .. } => Kind::Failed,
         }
     }
@@ -86,6 +110,7 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotInProject { .. } => Some("go into a project, or make one with `matraz init`".into()),
+            Self::Definition { hint, .. } => hint.clone(),
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
             _ => None,
         }
@@ -94,6 +119,8 @@ impl Explain for Error {
     fn place(&self) -> Option<&Place> {
         match self {
             Self::Config { place, .. } => place.as_ref(),
+            Self::Definition { place, .. } => Some(place),
+            Self::NotYet { place, .. } => place.as_deref(),
             _ => None,
         }
     }

@@ -1,3 +1,6 @@
 //! Content addresses: the MD5 of files and folders, computed once and remembered.
 
 pub mod digest;
+pub mod lanes;
+pub mod many;
+pub mod md5;
