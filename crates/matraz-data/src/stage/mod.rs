@@ -5,9 +5,12 @@
 
 pub mod address;
 pub mod dependency;
+pub mod document;
 pub mod output;
+pub mod params;
 #[expect(clippy::module_inception, reason = "the file that defines `Stage` is where one looks for it")]
 pub mod stage;
+pub mod template;
 
 pub use address::Address;
 pub use dependency::{Dependency, ParamsFile, Source};
