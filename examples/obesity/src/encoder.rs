@@ -77,7 +77,8 @@ impl Encoder {
         let wrong = |reason: String| Error::Encoder { path: path.to_owned(), reason };
         let encoder: Self = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let found = encoder.numbers.iter().map(|number| number.column.as_str());
-        let found: Vec<&str> = found.chain(encoder.choices.iter().map(|choice| choice.column.as_str())).collect();
+        let found: Vec<&str> =
+            found.chain(encoder.choices.iter().map(|choice| choice.column.as_str())).collect();
         let expected: Vec<&str> = [true, false]
             .iter()
             .flat_map(|number| COLUMNS.iter().filter(|column| column.is_number() == *number))
@@ -86,7 +87,8 @@ impl Encoder {
         if found != expected {
             return Err(wrong("its columns are not those of the table".to_owned()));
         }
-        if let Some(choice) = encoder.choices.iter().find(|choice| !choice.categories.contains(&choice.mode)) {
+        if let Some(choice) = encoder.choices.iter().find(|choice| !choice.categories.contains(&choice.mode))
+        {
             return Err(wrong(format!("the mode of `{}` is none of its categories", choice.column)));
         }
         Ok(encoder)
@@ -103,7 +105,8 @@ impl Encoder {
             };
             row.push((value - number.offset) * number.scale);
         }
-        for (choice, (cell, column)) in self.choices.iter().zip(cells().filter(|(_, column)| !column.is_number()))
+        for (choice, (cell, column)) in
+            self.choices.iter().zip(cells().filter(|(_, column)| !column.is_number()))
         {
             let word = match cell {
                 Cell::Choice(word) => column.categories().get(*word).copied().unwrap_or_default(),

@@ -75,7 +75,7 @@ pub enum Error {
     #[error("`{value}` in column `{column}` is not a number")]
     NotANumber {
         /// Where it is.
-        place: Place,
+        place: Box<Place>,
         /// The column.
         column: &'static str,
         /// The cell.
@@ -85,7 +85,7 @@ pub enum Error {
     #[error("`{value}` is not a value of column `{column}`")]
     UnknownCategory {
         /// Where it is.
-        place: Place,
+        place: Box<Place>,
         /// The column.
         column: &'static str,
         /// The cell.
@@ -97,7 +97,7 @@ pub enum Error {
     #[error("the row has no `{}`", crate::schema::TARGET)]
     MissingClass {
         /// Where it is.
-        place: Place,
+        place: Box<Place>,
     },
     /// Cleaning would drop too much.
     #[error("cleaning would drop {dropped} of {rows} rows, more than `max_dropped: {limit}` admits")]
@@ -127,7 +127,7 @@ pub enum Error {
     #[error("{} is not valid YAML: {message}", place.path.display())]
     ParamsSyntax {
         /// Where the fault is.
-        place: Place,
+        place: Box<Place>,
         /// What is wrong.
         message: String,
     },
@@ -135,7 +135,7 @@ pub enum Error {
     #[error("unknown parameter `{key}`")]
     UnknownParameter {
         /// Where it is.
-        place: Place,
+        place: Box<Place>,
         /// The key.
         key: String,
         /// The keys that exist.
@@ -145,7 +145,7 @@ pub enum Error {
     #[error("{} lacks the parameter `{key}`", place.path.display())]
     MissingParameter {
         /// The file.
-        place: Place,
+        place: Box<Place>,
         /// The key.
         key: &'static str,
         /// What it must be.
@@ -155,7 +155,7 @@ pub enum Error {
     #[error("parameter `{key}` must be {expected}, not {found}")]
     BadParameter {
         /// Where it is.
-        place: Place,
+        place: Box<Place>,
         /// The key.
         key: &'static str,
         /// What it must be.
@@ -212,13 +212,19 @@ impl Explain for Error {
                 Some(format!("run the stage that writes {}, or check the path", path.display()))
             }
             Self::MissingColumn { found, .. } => Some(format!("its columns are: {}", found.join(", "))),
-            Self::NotANumber { .. } => Some("write a number with a decimal point, or leave the cell empty".into()),
+            Self::NotANumber { .. } => {
+                Some("write a number with a decimal point, or leave the cell empty".into())
+            }
             Self::UnknownCategory { known, .. } => Some(format!("known values are: {}", known.join(", "))),
             Self::TooManyDropped { reasons, .. } => {
                 Some(format!("{reasons}; look at the table, or raise `max_dropped` in the parameters"))
             }
-            Self::UnknownParameter { known, .. } => Some(format!("known parameters are: {}", known.join(", "))),
-            Self::MissingParameter { key, expected, .. } => Some(format!("add a line `{key}: …` with {expected}")),
+            Self::UnknownParameter { known, .. } => {
+                Some(format!("known parameters are: {}", known.join(", ")))
+            }
+            Self::MissingParameter { key, expected, .. } => {
+                Some(format!("add a line `{key}: …` with {expected}"))
+            }
             Self::Encoder { .. } => Some("run the stage `features` again".into()),
             Self::Model { .. } => Some("run the stage `train` again".into()),
             _ => None,

@@ -34,7 +34,12 @@ pub fn split(people: &[Person], test_size: f64, seed: u64, path: &Path) -> Resul
         rows.iter().take(tested).for_each(|row| is_test[*row] = true);
     }
     let part = |tested: bool| {
-        people.iter().zip(&is_test).filter(|(_, is)| **is == tested).map(|(person, _)| person.clone()).collect()
+        people
+            .iter()
+            .zip(&is_test)
+            .filter(|(_, is)| **is == tested)
+            .map(|(person, _)| person.clone())
+            .collect()
     };
     Ok(Split { train: part(false), test: part(true) })
 }
@@ -113,6 +118,9 @@ mod tests {
     #[test]
     fn a_class_of_one_row_cannot_be_split() {
         let error = split(&people(&[5, 1]), 0.3, 1, Path::new("clean.csv")).unwrap_err().to_string();
-        assert_eq!(error, "class `Normal_Weight` has 1 row(s), too few to be split into training and test rows");
+        assert_eq!(
+            error,
+            "class `Normal_Weight` has 1 row(s), too few to be split into training and test rows"
+        );
     }
 }

@@ -44,7 +44,7 @@ impl Params {
     /// Reads the text of a parameter file; `path` is for messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let document = yaml::parse(text).map_err(|error| Error::ParamsSyntax {
-            place: Place::at(path, text, error.line, error.column, error.width),
+            place: Box::new(Place::at(path, text, error.line, error.column, error.width)),
             message: error.message,
         })?;
         let nothing = Vec::new();
@@ -53,7 +53,7 @@ impl Params {
             NodeKind::Scalar(Value::Null) => &nothing,
             _ => {
                 return Err(Error::ParamsSyntax {
-                    place: Place::at(path, text, document.span.line, document.span.column, 1),
+                    place: Box::new(Place::at(path, text, document.span.line, document.span.column, 1)),
                     message: format!("it must hold `name: value` lines, not a {}", document.type_name()),
                 });
             }
@@ -81,11 +81,7 @@ impl Params {
                 min_samples_leaf: file.whole("min_samples_leaf", 1, i64::MAX)? as usize,
                 max_features: file.word(
                     "max_features",
-                    &[
-                        ("sqrt", MaxFeatures::Sqrt),
-                        ("log2", MaxFeatures::Log2),
-                        ("all", MaxFeatures::All),
-                    ],
+                    &[("sqrt", MaxFeatures::Sqrt), ("log2", MaxFeatures::Log2), ("all", MaxFeatures::All)],
                 )?,
                 class_weight: file.word(
                     "class_weight",
@@ -103,8 +99,8 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    fn place(&self, span: yaml::Span) -> Place {
-        Place::at(self.path, self.text, span.line, span.column, span.width(self.text))
+    fn place(&self, span: yaml::Span) -> Box<Place> {
+        Box::new(Place::at(self.path, self.text, span.line, span.column, span.width(self.text)))
     }
 
     /// What the parameter must be, and its value.
@@ -113,7 +109,9 @@ impl File<'_> {
             PARAMETERS.iter().find(|(known, _)| *known == name).map_or("", |(_, expected)| expected);
         match self.entries.iter().find(|(key, _)| key.text == name) {
             Some((_, node)) => Ok((expected, node)),
-            None => Err(Error::MissingParameter { place: Place::file(self.path), key: name, expected }),
+            None => {
+                Err(Error::MissingParameter { place: Box::new(Place::file(self.path)), key: name, expected })
+            }
         }
     }
 
@@ -177,7 +175,12 @@ mod tests {
     #[test]
     fn faults_name_the_key_and_the_line() {
         let cases = [
-            ("n_estimators: 300", "n_estimators: many", "parameter `n_estimators` must be a whole number from 1 to 100000, not `many`", 5),
+            (
+                "n_estimators: 300",
+                "n_estimators: many",
+                "parameter `n_estimators` must be a whole number from 1 to 100000, not `many`",
+                5,
+            ),
             ("n_estimators: 300", "n_estimators: 0", "not `0`", 5),
             ("n_estimators: 300", "n_estimators: 300.5", "not `300.5`", 5),
             ("n_estimators: 300", "n_estimators: [1, 2]", "not a list", 5),

@@ -126,9 +126,9 @@ fn identity(cells: &[Cell; N_COLUMNS], class: usize) -> [u64; N_COLUMNS + 1] {
 
 /// The data-quality report.
 pub fn report(cleaned: &Cleaned) -> Value {
-    let listed = cleaned.out_of_range.iter().take(MAX_LISTED).map(|found| {
-        json!({"line": found.line, "column": COLUMNS[found.position].name, "value": found.value})
-    });
+    let listed = cleaned.out_of_range.iter().take(MAX_LISTED).map(
+        |found| json!({"line": found.line, "column": COLUMNS[found.position].name, "value": found.value}),
+    );
     let counts = table::class_counts(&cleaned.people);
     let classes: Map<String, Value> =
         CLASSES.iter().zip(counts).map(|(class, count)| ((*class).to_owned(), count.into())).collect();

@@ -129,10 +129,10 @@ impl RawTable {
     }
 
     /// The place of `value` in `row`, for an error.
-    pub fn place(&self, row: &RawRow, value: &str) -> Place {
+    pub fn place(&self, row: &RawRow, value: &str) -> Box<Place> {
         let line = row.line.checked_sub(1).and_then(|n| self.text.lines().nth(n)).unwrap_or_default();
         let column = line.find(value).map_or(1, |byte| line[..byte].chars().count() + 1);
-        Place::at(&self.path, &self.text, row.line, column, value.chars().count())
+        Box::new(Place::at(&self.path, &self.text, row.line, column, value.chars().count()))
     }
 
     /// The value of the describing column at `position` in `row`. Ranges are not looked at.
@@ -283,8 +283,14 @@ mod tests {
             (head.replace("Height", "Age") + ROW, "has the column `Age` twice"),
             (head.clone() + &ROW.replace("1.62", "tall"), "`tall` in column `Height` is not a number"),
             (head.clone() + &ROW.replace("1.62", "inf"), "`inf` in column `Height` is not a number"),
-            (head.clone() + &ROW.replace("Public_Transportation", "Tram"), "`Tram` is not a value of column `MTRANS`"),
-            (head.clone() + &ROW.replace("Normal_Weight", "Fine"), "`Fine` is not a value of column `NObeyesdad`"),
+            (
+                head.clone() + &ROW.replace("Public_Transportation", "Tram"),
+                "`Tram` is not a value of column `MTRANS`",
+            ),
+            (
+                head.clone() + &ROW.replace("Normal_Weight", "Fine"),
+                "`Fine` is not a value of column `NObeyesdad`",
+            ),
             (head.clone() + &ROW.replace("Normal_Weight", ""), "the row has no `NObeyesdad`"),
             (head.clone() + "Female,21\n", "is not a CSV table"),
         ];

@@ -301,7 +301,8 @@ mod tests {
     fn limits_are_kept() {
         let (points, classes) = circle(300, 5);
         let features = Matrix::from_rows(&points);
-        let stumps = Forest::train(&features, &classes, 3, &Settings { max_depth: Some(1), ..settings(5) }, 1);
+        let stumps =
+            Forest::train(&features, &classes, 3, &Settings { max_depth: Some(1), ..settings(5) }, 1);
         assert!(stumps.trees.iter().all(|tree| tree.nodes.len() <= 3));
         let coarse =
             Forest::train(&features, &classes, 3, &Settings { min_samples_leaf: 150, ..settings(5) }, 1);
