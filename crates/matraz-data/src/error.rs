@@ -62,6 +62,32 @@ pub enum Error {
         /// Where it was asked for, when in a file.
         place: Option<Box<Place>>,
     },
+    /// A pattern in a `.dvcignore` file cannot be understood.
+    #[error("the pattern is not understood: {message}")]
+    IgnorePattern {
+        /// The line.
+        place: Place,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A folder of data holds a `.dvcignore` file.
+    #[error(".dvcignore file should not be in collected dir path: '{}'", folder.display())]
+    IgnoreFileInData {
+        /// The folder with the file.
+        folder: PathBuf,
+    },
+    /// A name that is not UTF-8 cannot be written into DVC's files.
+    #[error("the name '{}' is not UTF-8", path.display())]
+    NotUnicode {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A socket, device or the like among the data.
+    #[error("'{}' is neither a file nor a folder", path.display())]
+    NotData {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// The user interrupted the work.
     #[error("interrupted")]
     Interrupted,
@@ -99,6 +125,8 @@ impl Explain for Error {
             },
             Self::NotInProject { .. } => Kind::Outside,
             Self::NotInGit { .. } => Kind::Missing,
+            Self::IgnorePattern { .. } | Self::IgnoreFileInData { .. } => Kind::Config,
+            Self::NotUnicode { .. } | Self::NotData { .. } => Kind::Conflict,
             Self::Interrupted => Kind::Interrupted,
             Self::Init { .. } => Kind::Exists,
             Self::Config { .. } | Self::Definition { .. } => Kind::Config,
@@ -111,6 +139,9 @@ impl Explain for Error {
         match self {
             Self::NotInProject { .. } => Some("go into a project, or make one with `matraz init`".into()),
             Self::Definition { hint, .. } => hint.clone(),
+            Self::IgnoreFileInData { .. } => {
+                Some("move its patterns to the .dvcignore beside the tracked folder".into())
+            }
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
             _ => None,
         }
@@ -119,6 +150,7 @@ impl Explain for Error {
     fn place(&self) -> Option<&Place> {
         match self {
             Self::Config { place, .. } => place.as_ref(),
+            Self::IgnorePattern { place, .. } => Some(place),
             Self::Definition { place, .. } => Some(place),
             Self::NotYet { place, .. } => place.as_deref(),
             _ => None,

@@ -13,6 +13,7 @@ pub mod config;
 pub mod error;
 pub mod git;
 pub mod hash;
+pub mod ignore;
 pub mod repo;
 pub mod stage;
 

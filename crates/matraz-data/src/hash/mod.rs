@@ -4,3 +4,5 @@ pub mod digest;
 pub mod lanes;
 pub mod many;
 pub mod md5;
+pub mod state;
+pub mod tree;
