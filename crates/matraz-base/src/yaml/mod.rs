@@ -3,11 +3,13 @@
 //! Reading gives [`Node`]s that remember their place, so that an error can point at a key; [`Node::to_value`]
 //! drops the places. Writing gives the same bytes as the tool of the chosen [`Dialect`].
 
+mod edit;
 mod node;
 mod parse;
 mod scalar;
 mod write;
 
+pub use edit::edit;
 pub use node::{Key, Node, NodeKind, Span};
 pub use parse::{SyntaxError, parse, parse_with};
 pub use scalar::resolve;
