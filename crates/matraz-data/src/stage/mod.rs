@@ -6,6 +6,11 @@
 pub mod address;
 pub mod dependency;
 pub mod document;
+pub mod dot_dvc;
+pub mod dvc_yaml;
+pub mod foreach;
+mod item;
+pub mod lock;
 pub mod output;
 pub mod params;
 #[expect(clippy::module_inception, reason = "the file that defines `Stage` is where one looks for it")]
@@ -14,6 +19,7 @@ pub mod template;
 
 pub use address::Address;
 pub use dependency::{Dependency, ParamsFile, Source};
+pub use lock::LockFile;
 pub use output::{Output, OutputKind, PlotProps};
 pub use stage::{Cmd, LockEntry, LockedItem, Stage};
 

@@ -1,0 +1,135 @@
+//! Groups of stages: `foreach` and `matrix`.
+
+use matraz_base::yaml::{Node, NodeKind};
+use matraz_base::{Map, Value};
+
+use super::document::Document;
+use super::template::Context;
+use crate::Result;
+
+/// One stage to be, with the values that its templates may name.
+pub struct Instance {
+    /// Its name, `group@key` in a group.
+    pub name: String,
+    /// What the file says about it, not resolved.
+    pub body: Node,
+    /// The values for its templates.
+    pub context: Context,
+}
+
+/// Whether the definition makes a group of stages.
+pub fn is_group(definition: &Node) -> bool {
+    definition.get("foreach").is_some() || definition.get("matrix").is_some()
+}
+
+/// The stages that the definition `name` makes: itself, or those of its group.
+pub fn expand(
+    document: &Document,
+    context: &Context,
+    name: &str,
+    definition: &Node,
+) -> Result<Vec<Instance>> {
+    if let (Some(items), Some(body)) = (definition.get("foreach"), definition.get("do")) {
+        return each(document, context, name, items, body);
+    }
+    if let Some(matrix) = definition.get("matrix") {
+        return grid(document, context, name, matrix, definition);
+    }
+    Ok(vec![Instance { name: name.to_owned(), body: definition.clone(), context: context.clone() }])
+}
+
+fn each(
+    document: &Document,
+    context: &Context,
+    group: &str,
+    items: &Node,
+    body: &Node,
+) -> Result<Vec<Instance>> {
+    let resolved = context.resolve(document, items, None)?;
+    let (entries, keyed): (Vec<(String, Value)>, bool) = match resolved.to_value() {
+        Value::Map(map) => (map.into_iter().collect(), true),
+        Value::List(list) if list.iter().any(is_composite) => {
+            (list.into_iter().enumerate().map(|(n, item)| (n.to_string(), item)).collect(), false)
+        }
+        Value::List(list) => (list.into_iter().map(|item| (key_text(&item), item)).collect(), false),
+        _ => return Err(document.wrong_type(&resolved, "`foreach`", "a list or a mapping")),
+    };
+    // A value that stands twice in a list makes one stage.
+    let entries: Map = entries.into_iter().collect();
+    Ok(entries
+        .into_iter()
+        .map(|(key, item)| {
+            let mut names = vec![("item".to_owned(), item)];
+            if keyed {
+                names.push(("key".to_owned(), Value::Str(key.clone())));
+            }
+            Instance {
+                name: format!("{group}@{key}"),
+                body: body.clone(),
+                context: context.with_reserved(names),
+            }
+        })
+        .collect())
+}
+
+fn grid(
+    document: &Document,
+    context: &Context,
+    group: &str,
+    matrix: &Node,
+    definition: &Node,
+) -> Result<Vec<Instance>> {
+    let mut combinations: Vec<(Vec<String>, Map)> = vec![(Vec::new(), Map::new())];
+    for (axis, values) in document.map(matrix, "`matrix`")? {
+        let resolved = context.resolve(document, values, None)?;
+        let values = match resolved.to_value() {
+            Value::List(values) => values,
+            _ => return Err(document.wrong_type(&resolved, "an axis of `matrix`", "a list")),
+        };
+        let mut next = Vec::with_capacity(combinations.len() * values.len());
+        for (names, chosen) in &combinations {
+            for (n, value) in values.iter().enumerate() {
+                let name = if is_composite(value) { format!("{}{n}", axis.text) } else { key_text(value) };
+                let mut names = names.clone();
+                names.push(name);
+                let mut chosen = chosen.clone();
+                chosen.insert(axis.text.clone(), value.clone());
+                next.push((names, chosen));
+            }
+        }
+        combinations = next;
+    }
+    let body = without(definition, "matrix");
+    let stages: Map =
+        combinations.into_iter().map(|(names, chosen)| (names.join("-"), Value::Map(chosen))).collect();
+    Ok(stages
+        .into_iter()
+        .map(|(key, item)| {
+            let names = [("key".to_owned(), Value::Str(key.clone())), ("item".to_owned(), item)];
+            Instance {
+                name: format!("{group}@{key}"),
+                body: body.clone(),
+                context: context.with_reserved(names),
+            }
+        })
+        .collect())
+}
+
+fn without(definition: &Node, key: &str) -> Node {
+    let mut node = definition.clone();
+    if let NodeKind::Map(entries) = &mut node.kind {
+        entries.retain(|(candidate, _)| candidate.text != key);
+    }
+    node
+}
+
+fn is_composite(value: &Value) -> bool {
+    matches!(value, Value::List(_) | Value::Map(_))
+}
+
+fn key_text(value: &Value) -> String {
+    match value {
+        Value::Bool(truth) => truth.to_string(),
+        other => other.to_string(),
+    }
+}
