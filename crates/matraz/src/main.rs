@@ -10,7 +10,9 @@ mod env;
 mod exit;
 mod names;
 mod printer;
+mod project;
 mod render;
+mod server;
 
 use std::process::ExitCode;
 

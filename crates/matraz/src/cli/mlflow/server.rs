@@ -1,15 +1,133 @@
 //! `mlflow server`, `mlflow ui`, `matraz server`, `matraz ui`
 
+use std::path::{Path, PathBuf};
+
 use matraz_base::Failure;
+use matraz_loop::{Error, Settings, tracker};
+use matraz_track::db::StoreUri;
+use matraz_track::{Service, ServiceOptions};
 
 use crate::app::App;
 use crate::cli::CliError;
 use crate::exit::Exit;
+use crate::names::Grammar;
+use crate::project;
+use crate::server;
 
 /// Serve the tracking API and the web app
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+#[command(disable_help_flag = true)]
+pub struct Args {
+    /// The database: `sqlite:///FILE` [default: the project's, or sqlite:///mlflow.db]
+    #[arg(long, value_name = "URI")]
+    backend_store_uri: Option<String>,
+    /// The folder in which the server keeps artifacts [default: ./mlartifacts]
+    #[arg(long, value_name = "DIR")]
+    artifacts_destination: Option<String>,
+    /// Where clients find the artifacts of new experiments, when not through this server
+    #[arg(long, value_name = "URI")]
+    default_artifact_root: Option<String>,
+    /// Do not pass artifacts through this server
+    #[arg(long, overrides_with = "serve_artifacts")]
+    no_serve_artifacts: bool,
+    /// Pass artifacts through this server (the default)
+    #[arg(long)]
+    serve_artifacts: bool,
+    /// The address to listen on
+    #[arg(short = 'h', long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port to listen on; 0 picks a free one
+    #[arg(short, long, default_value_t = 5000)]
+    port: u16,
+    /// Host names that the server answers to, with `*`, comma-separated
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    allowed_hosts: Vec<String>,
+    /// Origins whose pages may change things, comma-separated
+    #[arg(long, value_name = "ORIGINS", value_delimiter = ',')]
+    cors_allowed_origins: Vec<String>,
+    /// Who may frame the pages: SAMEORIGIN, DENY or NONE
+    #[arg(long, default_value = "SAMEORIGIN", value_parser = ["SAMEORIGIN", "DENY", "NONE"])]
+    x_frame_options: String,
+    /// Answer any host and origin, for a server behind a proxy that checks
+    #[arg(long)]
+    disable_security_middleware: bool,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+}
 
-pub fn run(_: Args, _: &App) -> Result<Exit, Failure> {
-    Err(CliError::Usage { message: "the server is being built".into(), hint: None }.into())
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    let options = options(&args, app)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Runtime { source })?;
+    runtime.block_on(async {
+        let service = Service::open(options).await?;
+        let router = service.router().fallback(server::ui::serve);
+        let started = |address| app.out.result(&format!("Matraz listens on http://{address} (Ctrl-C ends it)"));
+        let served = server::serve(router, &args.host, args.port, started).await;
+        service.close().await;
+        Ok(served.map(|()| Exit::OK)?)
+    })
+}
+
+fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
+    let text = |variable: &Option<std::ffi::OsString>| variable.as_ref().map(|v| v.to_string_lossy().into_owned());
+    let (base, settings) = match (app.grammar, project::root(&app.cwd)) {
+        (Grammar::Matraz, Some(root)) => {
+            let settings = Settings::load(&root)?.unwrap_or_default();
+            (root, settings)
+        }
+        _ => (app.cwd.clone(), Settings::default()),
+    };
+    let configured = settings.tracking.clone().unwrap_or_default();
+    let asked = args.backend_store_uri.clone().or_else(|| text(&app.env.mlflow_backend_store_uri));
+    let store = match asked {
+        Some(uri) => store(&uri, &app.cwd)?,
+        None => store(configured.uri.as_deref().unwrap_or(tracker::DEFAULT_STORE), &base)?,
+    };
+    let asked = args.artifacts_destination.clone().or_else(|| text(&app.env.mlflow_artifacts_destination));
+    let destination = match asked {
+        Some(place) => folder(&place, &app.cwd)?,
+        None => base.join(configured.artifacts.as_deref().unwrap_or(tracker::DEFAULT_ARTIFACTS)),
+    };
+    let mut options = ServiceOptions::new(store, destination);
+    if args.no_serve_artifacts {
+        options.artifacts_destination = None;
+        options.artifact_root = base.join("mlruns").display().to_string();
+    }
+    if let Some(root) = &args.default_artifact_root {
+        options.artifact_root.clone_from(root);
+    }
+    let listed = |given: &[String], variable| {
+        let listed = text(variable).map(|v| v.split(',').map(|part| part.trim().to_owned()).collect());
+        if given.is_empty() { listed.unwrap_or_default() } else { given.to_vec() }
+    };
+    options.security.enabled = !args.disable_security_middleware;
+    options.security.allowed_hosts = listed(&args.allowed_hosts, &app.env.mlflow_server_allowed_hosts);
+    options.security.allowed_origins =
+        listed(&args.cors_allowed_origins, &app.env.mlflow_server_cors_allowed_origins);
+    options.security.x_frame_options = (args.x_frame_options != "NONE").then(|| args.x_frame_options.clone());
+    Ok(options)
+}
+
+fn store(uri: &str, base: &Path) -> Result<StoreUri, Failure> {
+    if uri.starts_with("http://") || uri.starts_with("https://") {
+        let hint = format!("open {uri} in a browser; it has its own web app");
+        let message = format!("the runs are in the tracking server at {uri}, not in a database of this machine");
+        return Err(CliError::Usage { message, hint: Some(hint) }.into());
+    }
+    Ok(StoreUri::parse(uri, base)?)
+}
+
+fn folder(place: &str, base: &Path) -> Result<PathBuf, Failure> {
+    let path = place.strip_prefix("file://").unwrap_or(place);
+    match path.split_once("://") {
+        Some((scheme, _)) => {
+            let message = format!("artifacts in `{scheme}://` stores are not supported yet");
+            Err(CliError::Usage { message, hint: Some("give a folder".into()) }.into())
+        }
+        None => Ok(base.join(path)),
+    }
 }

@@ -1,0 +1,66 @@
+//! Which project a command is called in, and its tracking store.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use matraz_base::Failure;
+use matraz_loop::{Settings, Target, Tracker, settings};
+use matraz_track::client::RemoteOptions;
+
+use crate::app::App;
+
+/// The nearest folder, from `cwd` upwards, that holds `matraz.yaml` or `.dvc`.
+pub fn root(cwd: &Path) -> Option<PathBuf> {
+    let is_root = |folder: &&Path| folder.join(settings::FILE).is_file() || folder.join(".dvc").is_dir();
+    cwd.ancestors().find(is_root).map(Path::to_path_buf)
+}
+
+/// A project's settings and the way to its tracking store.
+pub struct Project {
+    /// The folder of `matraz.yaml` or `.dvc`, or the current one.
+    pub root: PathBuf,
+    /// What `matraz.yaml` says.
+    pub settings: Settings,
+    /// Where runs go.
+    pub target: Target,
+}
+
+impl Project {
+    /// The project that the command is called in.
+    pub fn here(app: &App) -> Result<Self, Failure> {
+        let root = root(&app.cwd).unwrap_or_else(|| app.cwd.clone());
+        let settings = Settings::load(&root)?.unwrap_or_default();
+        let uri = text(app.env.mlflow_tracking_uri.as_ref());
+        let target = Target::resolve(&root, &settings, uri.as_deref(), remote_options(app))?;
+        Ok(Self { root, settings, target })
+    }
+
+    /// Opens the store.
+    pub fn tracker(&self) -> Result<Tracker, Failure> {
+        Ok(Tracker::open(self.target.clone())?)
+    }
+
+    /// The experiment of the project: by the environment, `matraz.yaml`, or the folder's name.
+    pub fn experiment(&self, app: &App, asked: Option<&str>) -> String {
+        let variable = text(app.env.mlflow_experiment_name.as_ref());
+        matraz_loop::experiment_name(&self.root, &self.settings, asked.or(variable.as_deref()))
+    }
+}
+
+/// The user's name, for the records.
+pub fn user(app: &App) -> String {
+    text(app.env.user.as_ref()).unwrap_or_else(|| "unknown".into())
+}
+
+/// Credentials of the environment.
+pub fn remote_options(app: &App) -> RemoteOptions {
+    let login = text(app.env.mlflow_tracking_username.as_ref())
+        .map(|name| (name, text(app.env.mlflow_tracking_password.as_ref()).unwrap_or_default()));
+    let token = text(app.env.mlflow_tracking_token.as_ref());
+    RemoteOptions { token, login, timeout: Duration::from_secs(120), ..RemoteOptions::default() }
+}
+
+/// The value of a variable as text.
+pub fn text(variable: Option<&std::ffi::OsString>) -> Option<String> {
+    variable.map(|value| value.to_string_lossy().into_owned())
+}
