@@ -18,5 +18,5 @@ pub mod settings;
 pub mod tracker;
 
 pub use error::{Error, Result};
-pub use settings::Settings;
+pub use settings::{Settings, experiment_name};
 pub use tracker::{Target, Tracker};

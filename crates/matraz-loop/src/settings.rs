@@ -131,6 +131,13 @@ impl Settings {
     }
 }
 
+/// The experiment of the project at `root`: as asked for, as `matraz.yaml` says, or the name of the folder.
+pub fn experiment_name(root: &Path, settings: &Settings, asked: Option<&str>) -> String {
+    let configured = settings.tracking.as_ref().and_then(|tracking| tracking.experiment.as_deref());
+    let folder = || root.file_name().map(|name| name.to_string_lossy().into_owned());
+    asked.or(configured).map(str::to_owned).or_else(folder).unwrap_or_else(|| "Default".into())
+}
+
 struct Source<'s> {
     path: &'s Path,
     text: &'s str,

@@ -4,6 +4,7 @@
 pub mod dvc;
 pub mod matraz;
 pub mod mlflow;
+pub mod table;
 
 use std::ffi::OsString;
 use std::io;

@@ -1,6 +1,10 @@
 //! Matraz's own grammar: DVC's verbs at the top level, MLflow's noun groups, and what only Matraz has.
 
 pub mod completion;
+pub mod gate;
+pub mod promote;
+pub mod rollback;
+pub mod runs;
 pub mod shims;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +30,10 @@ enum Command {
     Data(dvc::Shared),
     #[command(flatten)]
     Track(mlflow::Shared),
+    Runs(runs::Args),
+    Gate(gate::Args),
+    Promote(promote::Args),
+    Rollback(rollback::Args),
     Completion(completion::Args),
     Shims(shims::Args),
 }
@@ -39,6 +47,10 @@ impl CommandLine for Cli {
         match self.command {
             Command::Data(command) => command.run(app),
             Command::Track(command) => command.run(app),
+            Command::Runs(args) => runs::run(args, app),
+            Command::Gate(args) => gate::run(args, app),
+            Command::Promote(args) => promote::run(args, app),
+            Command::Rollback(args) => rollback::run(args, app),
             Command::Completion(args) => completion::run(args, app),
             Command::Shims(args) => shims::run(args, app),
         }
