@@ -80,7 +80,9 @@ impl Edits<'_> {
         let flow = self.source[node.span.start..].starts_with(['{', '[', '*', '&', '!']);
         match (&node.kind, value) {
             (NodeKind::Map(entries), Value::Map(map)) if !flow && !map.is_empty() => self.map(entries, map),
-            (NodeKind::List(items), Value::List(values)) if !flow && !values.is_empty() => self.list(items, values),
+            (NodeKind::List(items), Value::List(values)) if !flow && !values.is_empty() => {
+                self.list(items, values)
+            }
             (NodeKind::Scalar(old), scalar) if is_scalar(scalar) && !flow => {
                 let (start, end) = (node.span.start, node.span.end);
                 let text = scalar_text(scalar);
@@ -134,14 +136,23 @@ impl Edits<'_> {
         one.insert(key.text.clone(), value.clone());
         let text = indented(&write(&Value::Map(one)), indent);
         let end = match node.is_null() && node.span.start == node.span.end {
-            true => self.source[key.span.end..].find(':').map_or(key.span.end, |colon| key.span.end + colon + 1),
+            true => {
+                self.source[key.span.end..].find(':').map_or(key.span.end, |colon| key.span.end + colon + 1)
+            }
             false => self.source[..end_of(key, node)].trim_end().len(),
         };
         self.splices.push((key.span.start, end, text.trim_start().trim_end().to_owned()));
         true
     }
 
-    fn remove_entry(&mut self, start: usize, first: bool, next: Option<usize>, key: &super::Key, node: &Node) {
+    fn remove_entry(
+        &mut self,
+        start: usize,
+        first: bool,
+        next: Option<usize>,
+        key: &super::Key,
+        node: &Node,
+    ) {
         match next {
             // The first entry may stand behind a dash, which stays.
             Some(next) if first => self.splices.push((start, next, String::new())),
@@ -233,7 +244,9 @@ fn scalar_text(value: &Value) -> String {
 
 fn indented(text: &str, indent: usize) -> String {
     let padding = " ".repeat(indent);
-    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{padding}{line}\n") }).collect()
+    text.lines()
+        .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{padding}{line}\n") })
+        .collect()
 }
 
 #[cfg(test)]
@@ -247,7 +260,8 @@ mod tests {
 
     #[test]
     fn comments_and_order_stay() {
-        let before = "# head\nouts:\n- md5: aaa   # the hash\n  # a word\n  path: x\n  size: 1\ndesc: old # d\n";
+        let before =
+            "# head\nouts:\n- md5: aaa   # the hash\n  # a word\n  path: x\n  size: 1\ndesc: old # d\n";
         let table = [
             (
                 "{outs: [{md5: bbb, path: x, size: 1, hash: md5}], desc: old}",
@@ -257,7 +271,10 @@ mod tests {
                 "{outs: [{path: x, nfiles: 2}], desc: 'null', meta: {a: [1]}}",
                 "# head\nouts:\n- path: x\n  nfiles: 2\ndesc: 'null' # d\nmeta:\n  a:\n  - 1\n",
             ),
-            ("{outs: [{md5: aaa, path: x, size: 1}]}", "# head\nouts:\n- md5: aaa   # the hash\n  # a word\n  path: x\n  size: 1\n"),
+            (
+                "{outs: [{md5: aaa, path: x, size: 1}]}",
+                "# head\nouts:\n- md5: aaa   # the hash\n  # a word\n  path: x\n  size: 1\n",
+            ),
             (
                 "{outs: [{md5: aaa, path: x, size: 1}, {path: y}], desc: [1]}",
                 "# head\nouts:\n- md5: aaa   # the hash\n  # a word\n  path: x\n  size: 1\n- path: y\ndesc:\n- 1 # d\n",
@@ -277,7 +294,10 @@ mod tests {
     #[test]
     fn empty_values_and_flow_style_are_edited() {
         assert_eq!(edit("a:\nb: 1\n", &value("{a: 2, b: 1}")).unwrap(), "a: 2\nb: 1\n");
-        let changed = edit("# c\nstages:\n  a: {cmd: x, outs: [y]}\n  b: {cmd: z}\n", &value("{stages: {a: {cmd: x, outs: [y], frozen: true}, b: {cmd: z}}}"));
+        let changed = edit(
+            "# c\nstages:\n  a: {cmd: x, outs: [y]}\n  b: {cmd: z}\n",
+            &value("{stages: {a: {cmd: x, outs: [y], frozen: true}, b: {cmd: z}}}"),
+        );
         assert_eq!(
             changed.unwrap(),
             "# c\nstages:\n  a:\n    cmd: x\n    outs:\n    - y\n    frozen: true\n  b: {cmd: z}\n"
@@ -298,7 +318,8 @@ mod tests {
                     .prop_map(|entries| Value::Map(entries.into_iter().collect())),
             ]
         });
-        prop::collection::vec(("[a-e]{1,2}", tree), 1..5).prop_map(|entries| Value::Map(entries.into_iter().collect()))
+        prop::collection::vec(("[a-e]{1,2}", tree), 1..5)
+            .prop_map(|entries| Value::Map(entries.into_iter().collect()))
     }
 
     proptest! {
