@@ -1,0 +1,482 @@
+//! Artifacts over HTTP: the proxy `/2.0/mlflow-artifacts`, listings of runs and models, and downloads for the browser.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Router, extract::Request as HttpRequest};
+use serde::{Deserialize, Serialize};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::ErrorBody;
+use super::json::{Empty, Reply};
+use super::{Answer, Message, Request};
+use crate::artifact::{
+    ArtifactError, ArtifactPath, ArtifactRoot, Entry, UPLOADING_PREFIX, file_response, on_disk,
+};
+use crate::db::Session;
+use crate::error::{Code, Error, Result};
+use crate::service::Service;
+use crate::{logged_model, model_version, run};
+
+/// The largest upload through the browser's route, in bytes.
+const MAX_BROWSER_UPLOAD: usize = 10 << 20;
+
+/// The routes below `/api` and `/ajax-api`.
+pub(crate) fn routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(list_of_run))
+        .routes(routes!(list_proxied))
+        .routes(routes!(list_of_model))
+        .routes(routes!(presigned_upload))
+        .routes(routes!(presigned_download))
+        .route("/2.0/mlflow-artifacts/artifacts/", get(download_root))
+        .route("/2.0/mlflow-artifacts/artifacts/{*path}", get(download).put(upload).delete(remove))
+        .route("/2.0/mlflow-artifacts/mpu/{step}/{*path}", post(multipart))
+        .route("/2.0/mlflow-artifacts/presigned/{*path}", get(presigned_part))
+        .route("/2.0/mlflow/upload-artifact", post(upload_from_browser))
+        .route("/2.0/mlflow/logged-models/{model_id}/artifacts/files", get(file_of_model))
+}
+
+/// The routes at the root of the server.
+pub(crate) fn root_routes() -> Router<Service> {
+    Router::new()
+        .route("/get-artifact", get(file_of_run))
+        .route("/model-versions/get-artifact", get(file_of_version))
+}
+
+impl From<ArtifactError> for Error {
+    fn from(error: ArtifactError) -> Self {
+        match error {
+            ArtifactError::InvalidPath { .. } => Self::invalid("Invalid path"),
+            ArtifactError::OutsideRoot { .. } => {
+                Self::invalid("Invalid path: resolved path is outside the artifact directory")
+            }
+            ArtifactError::ReservedName { name } => Self::invalid(format!(
+                "Invalid artifact file name: '{name}'. Artifact names starting with '{UPLOADING_PREFIX}' are reserved."
+            )),
+            ArtifactError::NoFileName => {
+                Self::invalid("Artifact path must include a filename (cannot end with '/').")
+            }
+            ArtifactError::Missing { path } => Self::missing(format!("No such artifact: '{path}'")),
+            ArtifactError::IsFolder { path } => {
+                Self::invalid(format!("Artifact path refers to a directory, not a file: '{path}'"))
+            }
+            ArtifactError::FileInTheWay { .. } | ArtifactError::BrokenUpload { .. } => {
+                Self::invalid(error.to_string())
+            }
+            ArtifactError::UnsupportedScheme { .. } => Self::request(Code::NotImplemented, error.to_string()),
+            ArtifactError::NotServed { .. } => Self::request(Code::TemporarilyUnavailable, error.to_string()),
+            ArtifactError::UntrustedFolder { .. } => Self::request(Code::PermissionDenied, error.to_string()),
+            ArtifactError::Io { action, path, source } => Self::File { action, path, source },
+        }
+    }
+}
+
+/// A file or folder below an artifact location.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct FileInfo {
+    path: String,
+    is_dir: bool,
+    /// Bytes, for files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_size: Option<u64>,
+}
+
+impl From<Entry> for FileInfo {
+    fn from(entry: Entry) -> Self {
+        Self { path: entry.path, is_dir: entry.is_folder, file_size: entry.size }
+    }
+}
+
+/// A listing.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Listing {
+    /// The artifact location that the paths are relative to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_uri: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileInfo>,
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+struct ListArtifacts {
+    run_id: String,
+    /// The older name of `run_id`.
+    run_uuid: String,
+    /// A folder below the artifact location; absent for all of it.
+    path: String,
+}
+
+impl Message for ListArtifacts {
+    const REQUIRED: &'static [&'static str] = &["run_id"];
+}
+
+/// List the artifacts of a run
+#[utoipa::path(get, path = "/2.0/mlflow/artifacts/list", tag = "artifacts", params(ListArtifacts),
+    responses((status = 200, body = Listing), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
+async fn list_of_run(
+    State(service): State<Service>,
+    Request(request): Request<ListArtifacts>,
+) -> Reply<Listing> {
+    let path = ArtifactPath::parse(&request.path)?;
+    let run_id = if request.run_id.is_empty() { request.run_uuid } else { request.run_id };
+    let info = run::find(&mut service.db().read().await?, &run_id).await?;
+    listing(&service, info.artifact_uri, path).await
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+struct ListModelArtifacts {
+    /// A folder below the artifact location; absent for all of it.
+    artifact_directory_path: String,
+}
+
+/// List the artifacts of a logged model
+#[utoipa::path(get, path = "/2.0/mlflow/logged-models/{model_id}/artifacts/directories", tag = "artifacts",
+    params(("model_id" = String, Path, description = "`m-` and 32 digits"), ListModelArtifacts),
+    responses((status = 200, body = Listing), (status = 404, body = ErrorBody)))]
+async fn list_of_model(
+    State(service): State<Service>,
+    Path(model_id): Path<String>,
+    Query(query): Query<ListModelArtifacts>,
+) -> Reply<Listing> {
+    let path = ArtifactPath::parse(&query.artifact_directory_path)?;
+    let model = logged_model::get(&mut service.db().read().await?, &model_id).await?;
+    listing(&service, model.artifact_location, path).await
+}
+
+/// The listing of `path` below an artifact location, with paths relative to that location.
+async fn listing(service: &Service, uri: String, path: ArtifactPath) -> Reply<Listing> {
+    let (root, folder) = service.artifacts().find(&uri, &path)?;
+    let entries = on_disk(move || root.list(&folder)).await?;
+    let relative = |entry: Entry| {
+        let name = entry.path.rsplit('/').next().unwrap_or_default();
+        let path = if path.is_root() { name.to_owned() } else { format!("{path}/{name}") };
+        FileInfo::from(Entry { path, ..entry })
+    };
+    Ok(Answer(Listing { files: entries.into_iter().map(relative).collect(), root_uri: Some(uri) }))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+struct ListProxied {
+    /// A folder below the artifact root of the server.
+    path: String,
+}
+
+/// List a folder of the artifact proxy, by base names
+#[utoipa::path(get, path = "/2.0/mlflow-artifacts/artifacts", tag = "artifacts", params(ListProxied),
+    responses((status = 200, body = Listing), (status = 400, body = ErrorBody)))]
+async fn list_proxied(State(service): State<Service>, Query(query): Query<ListProxied>) -> Reply<Listing> {
+    let path = ArtifactPath::parse(&query.path)?;
+    let root = proxy(&service)?;
+    let entries = on_disk(move || root.list(&path)).await?;
+    let base_name = |entry: Entry| {
+        let name = entry.path.rsplit('/').next().unwrap_or_default().to_owned();
+        FileInfo::from(Entry { path: name, ..entry })
+    };
+    Ok(Answer(Listing { root_uri: None, files: entries.into_iter().map(base_name).collect() }))
+}
+
+/// The folder behind the proxy.
+fn proxy(service: &Service) -> Result<ArtifactRoot> {
+    service.artifacts().proxy().cloned().ok_or_else(|| {
+        Error::request(
+            Code::TemporarilyUnavailable,
+            "Artifact serving is disabled. Start the server with `--serve-artifacts` to enable it.",
+        )
+    })
+}
+
+async fn download(
+    State(service): State<Service>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response<Body>> {
+    let path = ArtifactPath::parse(&path)?;
+    match send(proxy(&service)?, path, &headers).await {
+        Err(ArtifactError::IsFolder { path }) => {
+            Ok(detail(&format!("Artifact path refers to a directory, not a file: '{path}'")))
+        }
+        sent => Ok(sent?),
+    }
+}
+
+async fn download_root() -> Response<Body> {
+    detail("Artifact path refers to a directory, not a file: ''")
+}
+
+async fn send(
+    root: ArtifactRoot,
+    path: ArtifactPath,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, ArtifactError> {
+    let file = on_disk(move || root.open(&path)).await?;
+    file_response(file, headers)
+}
+
+/// The other error body of the proxy.
+fn detail(message: &str) -> Response<Body> {
+    let body = serde_json::json!({ "detail": message }).to_string();
+    (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn upload(
+    State(service): State<Service>,
+    Path(sent): Path<String>,
+    request: HttpRequest,
+) -> Result<Response<Body>> {
+    let path = ArtifactPath::parse(&sent)?;
+    if sent.ends_with('/') || path.is_root() {
+        return Ok(detail("Artifact path must include a filename (cannot end with '/')."));
+    }
+    proxy(&service)?.upload(&path, request.into_body().into_data_stream()).await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn remove(State(service): State<Service>, Path(path): Path<String>) -> Reply<Empty> {
+    let path = ArtifactPath::parse(&path)?;
+    let root = proxy(&service)?;
+    on_disk(move || root.delete(&path)).await?;
+    Ok(Answer(Empty {}))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Multipart {
+    path: String,
+}
+
+impl Message for Multipart {
+    const REQUIRED: &'static [&'static str] = &["path"];
+}
+
+async fn multipart(
+    Path((step, path)): Path<(String, String)>,
+    Request(request): Request<Multipart>,
+) -> Error {
+    if !matches!(step.as_str(), "create" | "complete" | "abort") {
+        return Error::request(Code::EndpointNotFound, format!("No route 'mpu/{step}'"));
+    }
+    match ArtifactPath::parse(&path).and_then(|_| ArtifactPath::parse(&request.path)) {
+        Ok(_) => Error::request(
+            Code::NotImplemented,
+            "Multipart upload is not supported for the current artifact repository",
+        ),
+        Err(error) => error.into(),
+    }
+}
+
+async fn presigned_part(Path(path): Path<String>) -> Error {
+    match ArtifactPath::parse(&path) {
+        Ok(_) => Error::request(
+            Code::NotImplemented,
+            "Multipart download is not supported for the current artifact repository",
+        ),
+        Err(error) => error.into(),
+    }
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+struct PresignedUpload {
+    /// Either this or `model_id`.
+    run_id: String,
+    model_id: String,
+    path: String,
+}
+
+impl Message for PresignedUpload {
+    const REQUIRED: &'static [&'static str] = &["path"];
+}
+
+/// Ask for a URL to upload to: always refused, as no storage of this server signs URLs
+#[utoipa::path(post, path = "/2.0/mlflow/artifacts/presigned-upload-url", tag = "artifacts", request_body = PresignedUpload,
+    responses((status = 400, body = ErrorBody), (status = 501, body = ErrorBody)))]
+async fn presigned_upload(
+    State(service): State<Service>,
+    Request(request): Request<PresignedUpload>,
+) -> Result<Answer<Empty>> {
+    if request.run_id.is_empty() == request.model_id.is_empty() {
+        return Err(Error::invalid("Exactly one of run_id and model_id must be provided."));
+    }
+    ArtifactPath::parse(&request.path)?;
+    let mut session = service.db().read().await?;
+    let uri = if request.model_id.is_empty() {
+        run::find(&mut session, &request.run_id).await?.artifact_uri
+    } else {
+        logged_model::get(&mut session, &request.model_id).await?.artifact_location
+    };
+    Err(no_presigning(&uri, "upload", "proxied artifact storage"))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+struct PresignedDownload {
+    run_id: String,
+    path: String,
+}
+
+impl Message for PresignedDownload {
+    const REQUIRED: &'static [&'static str] = &["run_id", "path"];
+}
+
+/// Ask for a URL to download from: always refused, as no storage of this server signs URLs
+#[utoipa::path(post, path = "/2.0/mlflow/artifacts/presigned-download-url", tag = "artifacts", request_body = PresignedDownload,
+    responses((status = 400, body = ErrorBody), (status = 501, body = ErrorBody)))]
+async fn presigned_download(
+    State(service): State<Service>,
+    Request(request): Request<PresignedDownload>,
+) -> Result<Answer<Empty>> {
+    ArtifactPath::parse(&request.path)?;
+    let info = run::find(&mut service.db().read().await?, &request.run_id).await?;
+    Err(no_presigning(&info.artifact_uri, "download", "runs with proxied artifact storage"))
+}
+
+fn no_presigning(uri: &str, way: &str, proxied: &str) -> Error {
+    match uri.split_once(':') {
+        Some((scheme @ ("http" | "https" | "mlflow-artifacts"), _)) => Error::invalid(format!(
+            "Presigned {way} is not supported for {proxied} (artifact URI scheme: {scheme}). This endpoint requires a direct \
+             cloud storage artifact URI."
+        )),
+        _ => Error::request(
+            Code::NotImplemented,
+            format!("Presigned {way} is not supported for the current artifact repository"),
+        ),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RunFile {
+    run_id: String,
+    run_uuid: String,
+    path: String,
+    presigned: String,
+}
+
+impl RunFile {
+    fn run(&self) -> &str {
+        if self.run_id.is_empty() { &self.run_uuid } else { &self.run_id }
+    }
+}
+
+async fn file_of_run(
+    State(service): State<Service>,
+    Query(query): Query<RunFile>,
+    headers: HeaderMap,
+) -> Result<Response<Body>> {
+    refuse_presigned(&query.presigned)?;
+    let path = required_path(&query.path, "path")?;
+    let info = run::find(&mut service.db().read().await?, query.run()).await?;
+    file_at(&service, &info.artifact_uri, &path, &headers).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct VersionFile {
+    name: String,
+    version: String,
+    path: String,
+    presigned: String,
+}
+
+async fn file_of_version(
+    State(service): State<Service>,
+    Query(query): Query<VersionFile>,
+    headers: HeaderMap,
+) -> Result<Response<Body>> {
+    refuse_presigned(&query.presigned)?;
+    let path = required_path(&query.path, "path")?;
+    let mut session = service.db().read().await?;
+    let uri = model_version::download_uri(&mut session, &query.name, &query.version).await?;
+    let uri = of_run_uri(&mut session, uri).await?;
+    file_at(&service, &uri, &path, &headers).await
+}
+
+/// The artifact location behind a `runs:/…` URI; any other URI as it is.
+async fn of_run_uri(session: &mut Session, uri: String) -> Result<String> {
+    let Some(rest) = uri.strip_prefix("runs:/") else { return Ok(uri) };
+    let (run_id, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let root = run::find(session, run_id).await?.artifact_uri;
+    Ok(format!("{}/{}", root.trim_end_matches('/'), ArtifactPath::parse(below)?))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ModelFile {
+    artifact_file_path: String,
+    presigned: String,
+}
+
+async fn file_of_model(
+    State(service): State<Service>,
+    Path(model_id): Path<String>,
+    Query(query): Query<ModelFile>,
+    headers: HeaderMap,
+) -> Result<Response<Body>> {
+    refuse_presigned(&query.presigned)?;
+    if query.artifact_file_path.is_empty() {
+        let message = "Request must include the \"artifact_file_path\" query parameter.";
+        return Err(Error::request(Code::BadRequest, message));
+    }
+    let path = ArtifactPath::parse(&query.artifact_file_path)?;
+    let model = logged_model::get(&mut service.db().read().await?, &model_id).await?;
+    file_at(&service, &model.artifact_location, &path, &headers).await
+}
+
+async fn file_at(
+    service: &Service,
+    uri: &str,
+    path: &ArtifactPath,
+    headers: &HeaderMap,
+) -> Result<Response<Body>> {
+    let (root, path) = service.artifacts().find(uri, path)?;
+    Ok(send(root, path, headers).await?)
+}
+
+fn required_path(path: &str, parameter: &str) -> Result<ArtifactPath> {
+    if path.is_empty() {
+        return Err(Error::required(parameter));
+    }
+    Ok(ArtifactPath::parse(path)?)
+}
+
+/// Browsers ask for a signed URL first and go on without when there is none.
+fn refuse_presigned(asked: &str) -> Result<()> {
+    if asked.eq_ignore_ascii_case("true") {
+        return Err(Error::request(
+            Code::NotImplemented,
+            "Presigned download is not supported for the current artifact repository",
+        ));
+    }
+    Ok(())
+}
+
+async fn upload_from_browser(
+    State(service): State<Service>,
+    Query(query): Query<RunFile>,
+    request: HttpRequest,
+) -> Reply<Empty> {
+    if query.run().is_empty() {
+        return Err(Error::invalid("Request must specify run_uuid."));
+    }
+    if query.path.is_empty() {
+        return Err(Error::invalid("Request must specify path."));
+    }
+    let path = ArtifactPath::parse(&query.path)?;
+    let too_large = || Error::invalid("Artifact size is too large. Max size is 10MB.");
+    let bytes: Bytes =
+        axum::body::to_bytes(request.into_body(), MAX_BROWSER_UPLOAD).await.map_err(|_| too_large())?;
+    if bytes.is_empty() {
+        return Err(Error::invalid("Request must specify data."));
+    }
+    let info = run::find(&mut service.db().read().await?, query.run()).await?;
+    let (root, path) = service.artifacts().find(&info.artifact_uri, &path)?;
+    root.upload(&path, futures_util::stream::iter([Ok::<_, std::convert::Infallible>(bytes)])).await?;
+    Ok(Answer(Empty {}))
+}
