@@ -88,6 +88,144 @@ pub enum Error {
         /// Where it is.
         path: PathBuf,
     },
+    /// A file that was asked for, or that another file names, is not there.
+    #[error("'{}' does not exist", path.display())]
+    NoSuchFile {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A pipeline file has no stage of that name.
+    #[error("stage '{name}' not found inside '{file}' file")]
+    NoSuchStage {
+        /// The name that was asked for.
+        name: String,
+        /// The file as the user sees it.
+        file: String,
+        /// The names that the file has.
+        known: Vec<String>,
+    },
+    /// A target that is neither a stage nor a file that defines stages.
+    #[error("'{target}' is not a stage")]
+    NotAStage {
+        /// The target as it was given.
+        target: String,
+    },
+    /// Data of a stage are ignored by `.dvcignore`.
+    #[error("path '{}' is ignored by {pattern}", path.display())]
+    IgnoredOutput {
+        /// The output.
+        path: PathBuf,
+        /// The file, line and pattern.
+        pattern: String,
+    },
+    /// A project file that git ignores would be lost.
+    #[error("'{}' is git-ignored", path.display())]
+    GitIgnoredFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Stages need one another in a circle.
+    #[error("pipeline has a cycle involving: {}", stages.join(", "))]
+    Cycle {
+        /// The stages of the circle, in order.
+        stages: Vec<String>,
+    },
+    /// Two stages make the same output.
+    #[error("output '{}' is specified in: {}", path.display(), stages.join(", "))]
+    DuplicateOutput {
+        /// The output.
+        path: PathBuf,
+        /// The stages that make it.
+        stages: Vec<String>,
+    },
+    /// An output lies inside another one.
+    #[error("the output paths '{}' ({}) and '{}' ({}) overlap", outer.display(), outer_stage, inner.display(), inner_stage)]
+    OverlappingOutputs {
+        /// The folder.
+        outer: PathBuf,
+        /// Its stage.
+        outer_stage: String,
+        /// What lies inside.
+        inner: PathBuf,
+        /// Its stage.
+        inner_stage: String,
+    },
+    /// The file of a stage lies inside an output.
+    #[error("{stage} is within an output '{}' of another stage", output.display())]
+    StageInsideOutput {
+        /// The stage.
+        stage: String,
+        /// The output.
+        output: PathBuf,
+    },
+    /// What a stage reads is not there.
+    #[error("missing data 'source' of stage '{stage}': {}", paths.join(", "))]
+    MissingDependency {
+        /// The stage.
+        stage: String,
+        /// The paths as the stage names them.
+        paths: Vec<String>,
+    },
+    /// What a stage should have made, or what a data file tracks, is not there.
+    #[error("output of stage '{stage}' does not exist: {}", paths.join(", "))]
+    MissingOutput {
+        /// The stage.
+        stage: String,
+        /// The paths as the stage names them.
+        paths: Vec<String>,
+    },
+    /// Parameters of a stage are not in their file.
+    #[error("parameters {} are missing from '{file}' (stage '{stage}')", keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", "))]
+    MissingParams {
+        /// The stage.
+        stage: String,
+        /// The file as the stage names it.
+        file: String,
+        /// The dotted names.
+        keys: Vec<String>,
+    },
+    /// The command of a stage failed.
+    #[error("failed to run: {cmd}, exited with {code}")]
+    CommandFailed {
+        /// The stage.
+        stage: String,
+        /// The command.
+        cmd: String,
+        /// Its exit code.
+        code: i32,
+        /// Where its output is kept.
+        log: PathBuf,
+    },
+    /// The command of a stage could not be run.
+    #[error("failed to run: {cmd}")]
+    CommandNotRun {
+        /// The command.
+        cmd: String,
+        /// Why.
+        source: matraz_base::process::ProcessError,
+    },
+    /// Git tracks an output that the cache should keep.
+    #[error("output '{}' is already tracked by SCM (e.g. Git)", path.display())]
+    GitTrackedOutput {
+        /// The output.
+        path: PathBuf,
+    },
+    /// The cache keeps only data of the project.
+    #[error("cached output '{path}' of stage '{stage}' is outside of the project")]
+    OutsideOutput {
+        /// The output as the stage names it.
+        path: String,
+        /// The stage.
+        stage: String,
+    },
+    /// Stages failed while others were kept going.
+    #[error("failed to reproduce{}: {}", if stages.len() > 1 { " stages" } else { "" }, stages.iter().map(|stage| format!("'{stage}'")).collect::<Vec<_>>().join(", "))]
+    ReproFailed {
+        /// The stages.
+        stages: Vec<String>,
+        /// Why, when one failure ended the run.
+        source: Option<Box<Error>>,
+    },
     /// The user interrupted the work.
     #[error("interrupted")]
     Interrupted,
@@ -127,6 +265,17 @@ impl Explain for Error {
             Self::NotInGit { .. } => Kind::Missing,
             Self::IgnorePattern { .. } | Self::IgnoreFileInData { .. } => Kind::Config,
             Self::NotUnicode { .. } | Self::NotData { .. } => Kind::Conflict,
+            Self::NoSuchFile { .. } | Self::NoSuchStage { .. } | Self::NotAStage { .. } => Kind::Missing,
+            Self::MissingDependency { .. } | Self::MissingOutput { .. } | Self::MissingParams { .. } => Kind::Missing,
+            Self::IgnoredOutput { .. } | Self::GitIgnoredFile { .. } | Self::Cycle { .. } => Kind::Config,
+            Self::DuplicateOutput { .. } | Self::OverlappingOutputs { .. } => Kind::Config,
+            Self::StageInsideOutput { .. } | Self::OutsideOutput { .. } => Kind::Config,
+            Self::CommandFailed { .. } | Self::CommandNotRun { .. } => Kind::Failed,
+            Self::ReproFailed { source, .. } => match source {
+                Some(source) if source.kind() == Kind::Interrupted => Kind::Interrupted,
+                _ => Kind::Failed,
+            },
+            Self::GitTrackedOutput { .. } => Kind::Conflict,
             Self::Interrupted => Kind::Interrupted,
             Self::Init { .. } => Kind::Exists,
             Self::Config { .. } | Self::Definition { .. } => Kind::Config,
@@ -139,6 +288,21 @@ impl Explain for Error {
         match self {
             Self::NotInProject { .. } => Some("go into a project, or make one with `matraz init`".into()),
             Self::Definition { hint, .. } => hint.clone(),
+            Self::NoSuchStage { known, .. } if !known.is_empty() => Some(format!("its stages: {}", known.join(", "))),
+            Self::NotAStage { .. } => {
+                Some("give the name of a stage, `file:name`, or a `dvc.yaml` or `.dvc` file".into())
+            }
+            Self::IgnoredOutput { .. } => Some("change the pattern, or move the data".into()),
+            Self::GitIgnoredFile { .. } => Some("take it out of `.gitignore`: git must keep it".into()),
+            Self::MissingDependency { .. } => Some("make it, or fetch it with `matraz pull`".into()),
+            Self::MissingParams { .. } => Some("add them, or take them out of the stage".into()),
+            Self::CommandFailed { log, .. } => Some(format!("its output is kept in {}", log.display())),
+            Self::CommandNotRun { source, .. } => source.hint(),
+            Self::GitTrackedOutput { path } => {
+                Some(format!("run `git rm -r --cached '{0}'` and commit, then try again", path.display()))
+            }
+            Self::OutsideOutput { .. } => Some("say `cache: false` for it".into()),
+            Self::ReproFailed { source: Some(source), .. } => source.hint(),
             Self::IgnoreFileInData { .. } => {
                 Some("move its patterns to the .dvcignore beside the tracked folder".into())
             }
@@ -152,6 +316,7 @@ impl Explain for Error {
             Self::Config { place, .. } => place.as_ref(),
             Self::IgnorePattern { place, .. } => Some(place),
             Self::Definition { place, .. } => Some(place),
+            Self::ReproFailed { source: Some(source), .. } => source.place(),
             Self::NotYet { place, .. } => place.as_deref(),
             _ => None,
         }

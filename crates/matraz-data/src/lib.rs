@@ -14,11 +14,13 @@ pub mod error;
 pub mod git;
 pub mod hash;
 pub mod ignore;
+pub mod index;
 pub mod repo;
 pub mod stage;
 
 pub use error::Error;
 pub use hash::digest::{Digest, Meta};
+pub use index::Index;
 pub use repo::{Places, Repo};
 
 /// What this crate's functions return.

@@ -1,0 +1,197 @@
+//! All that the files of a project define: stages, and the files that hold them.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::ignore::Ignore;
+use crate::stage::address::{join, relative};
+use crate::stage::document::{self, Document};
+use crate::stage::dvc_yaml::{self, PipelineFile};
+use crate::stage::template::Style;
+use crate::stage::{Address, DATA_SUFFIX, LockFile, PIPELINE_FILE, Stage, dot_dvc};
+use crate::{Error, Repo, Result};
+
+/// The stages of a project.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// All stages: folder by folder from the top, files by name, stages in the order of their file.
+    pub stages: Vec<Stage>,
+    /// The `dvc.yaml` files.
+    pub pipelines: Vec<PipelineFile>,
+    /// The lock file beside each `dvc.yaml`, by the path of the latter.
+    pub locks: HashMap<PathBuf, LockFile>,
+}
+
+impl Index {
+    /// Reads all `dvc.yaml`, `dvc.lock` and `.dvc` files of the project. Folders that are outputs are not entered.
+    pub fn load(repo: &Repo) -> Result<Self> {
+        let ignore = Ignore::new(&repo.root);
+        let mut index = Self::default();
+        let mut outs: HashSet<PathBuf> = HashSet::new();
+        let mut pending = vec![repo.root.clone()];
+        while let Some(folder) = pending.pop() {
+            let rules = ignore.rules(&folder)?;
+            let mut folders = Vec::new();
+            let mut files = Vec::new();
+            for entry in fs::read_dir(&folder).map_err(Error::io("read", &folder))? {
+                let entry = entry.map_err(Error::io("read", &folder))?;
+                let kind = entry.file_type().map_err(Error::io("read", entry.path()))?;
+                let path = entry.path();
+                if kind.is_dir() {
+                    folders.push(path);
+                } else if is_project_file(&path) && !rules.matches(&path, false) && path.is_file() {
+                    files.push(path);
+                }
+            }
+            files.sort();
+            for file in files {
+                let known = index.stages.len();
+                index.read(repo, &ignore, &file)?;
+                outs.extend(index.stages[known..].iter().flat_map(|stage| &stage.outs).map(|out| out.path.clone()));
+            }
+            folders.sort();
+            // The last one is taken first.
+            for path in folders.into_iter().rev() {
+                if !outs.contains(&path) && !ignore.skips_folder(&rules, &path) {
+                    pending.push(path);
+                }
+            }
+        }
+        Ok(index)
+    }
+
+    /// Reads one `dvc.yaml` or `.dvc` file (and the lock file beside it).
+    pub fn load_file(repo: &Repo, file: &Path) -> Result<Self> {
+        let mut index = Self::default();
+        index.read(repo, &Ignore::new(&repo.root), file)?;
+        Ok(index)
+    }
+
+    fn read(&mut self, repo: &Repo, ignore: &Ignore, file: &Path) -> Result<()> {
+        refuse_git_ignored(repo, file)?;
+        let Some(document) = document::read(file)? else {
+            return Err(Error::NoSuchFile { path: file.to_path_buf() });
+        };
+        if file.file_name().is_some_and(|name| name == PIPELINE_FILE) {
+            return self.read_pipeline(repo, ignore, document);
+        }
+        let mut stage = dot_dvc::parse(&document)?;
+        settle_paths(repo, &mut stage);
+        check_ignored(ignore, &stage)?;
+        self.stages.push(stage);
+        Ok(())
+    }
+
+    fn read_pipeline(&mut self, repo: &Repo, ignore: &Ignore, document: Document) -> Result<()> {
+        let path = document.path.clone();
+        let read = |path: &Path| matraz_base::file::read_if_present(path).map_err(Error::io("read", path));
+        let mut file = dvc_yaml::parse(document, style(repo), &read)?;
+        let lock = LockFile::beside(&path)?;
+        refuse_git_ignored(repo, &lock.path)?;
+        for stage in &mut file.stages {
+            settle_paths(repo, stage);
+            check_ignored(ignore, stage)?;
+            lock.fill(stage);
+        }
+        self.stages.append(&mut file.stages.clone());
+        self.pipelines.push(file);
+        self.locks.insert(path, lock);
+        Ok(())
+    }
+
+    /// The stage at an address.
+    pub fn stage(&self, address: &Address) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.address == *address)
+    }
+
+    /// The stages that `target` means to a person in the folder `cwd`, as numbers into [`stages`](Self::stages): the
+    /// name of a stage or group of the `dvc.yaml` there, `file:name`, or the path of a `dvc.yaml` or `.dvc` file.
+    pub fn find(&self, target: &str, cwd: &Path) -> Result<Vec<usize>> {
+        let (file, name) = split_target(target, cwd);
+        let matching = |stage: &Stage| {
+            stage.address.file == file
+                && name.as_ref().is_none_or(|name| {
+                    stage.address.name.as_ref() == Some(name) || stage.generated_from.as_ref() == Some(name)
+                })
+        };
+        let found: Vec<usize> = (0..self.stages.len()).filter(|&n| matching(&self.stages[n])).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let known = self.pipelines.iter().any(|pipeline| pipeline.document.path == file);
+        match name {
+            None if known => Ok(found),
+            Some(name) if known => {
+                let stages = self.stages.iter().filter(|stage| stage.address.file == file);
+                let names = stages.filter_map(|stage| stage.address.name.clone()).collect();
+                Err(Error::NoSuchStage { name, file: relative(&file, cwd), known: names })
+            }
+            _ if file.exists() => Err(Error::NotAStage { target: target.to_owned() }),
+            _ => Err(Error::NoSuchFile { path: file }),
+        }
+    }
+}
+
+/// Splits `file:name`; a bare name is one in the `dvc.yaml` of the folder.
+fn split_target(target: &str, cwd: &Path) -> (PathBuf, Option<String>) {
+    if is_project_file(Path::new(target)) {
+        return (join(cwd, target), None);
+    }
+    match target.rsplit_once(':') {
+        Some((file, name)) if is_project_file(Path::new(file)) => (join(cwd, file), Some(name.to_owned())),
+        Some(("", name)) => (cwd.join(PIPELINE_FILE), Some(name.to_owned())),
+        _ => (cwd.join(PIPELINE_FILE), Some(target.to_owned())),
+    }
+}
+
+/// Whether a file of this name defines stages.
+pub fn is_project_file(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    name == PIPELINE_FILE || (name.ends_with(DATA_SUFFIX) && name.len() > DATA_SUFFIX.len())
+}
+
+/// How the project wants mappings as command-line options.
+pub fn style(repo: &Repo) -> Style {
+    Style {
+        boolean_optional: repo.config.get("parsing", "bool").is_some_and(|value| value == "boolean_optional"),
+        append: repo.config.get("parsing", "list").is_some_and(|value| value == "append"),
+    }
+}
+
+/// Absolute paths inside the project are known by their relative form.
+fn settle_paths(repo: &Repo, stage: &mut Stage) {
+    let wdir = stage.wdir.clone();
+    let settle = |path: &Path, def_path: &mut String| {
+        if Path::new(def_path.as_str()).is_absolute() && path.starts_with(&repo.root) {
+            *def_path = relative(path, &wdir);
+        }
+    };
+    for dep in &mut stage.deps {
+        settle(&dep.path, &mut dep.def_path);
+    }
+    for out in &mut stage.outs {
+        settle(&out.path, &mut out.def_path);
+    }
+}
+
+fn check_ignored(ignore: &Ignore, stage: &Stage) -> Result<()> {
+    for out in &stage.outs {
+        let is_dir = out.digest.map_or_else(|| out.path.is_dir(), |digest| digest.is_dir());
+        if let Some(verdict) = ignore.verdict(&out.path, is_dir)?
+            && verdict.ignored
+        {
+            return Err(Error::IgnoredOutput { path: out.path.clone(), pattern: verdict.pattern });
+        }
+    }
+    Ok(())
+}
+
+fn refuse_git_ignored(repo: &Repo, file: &Path) -> Result<()> {
+    if let Some(git) = &repo.git
+        && git.is_ignored(file)?
+    {
+        return Err(Error::GitIgnoredFile { path: file.to_path_buf() });
+    }
+    Ok(())
+}
