@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 pub enum Kind {
     /// The command line or the request is malformed.
     Usage,
-    /// A file that the user wrote (configuration, pipeline, gate) is wrong.
+    /// A file that the user wrote (pipeline, parameters, gate) is wrong.
     Config,
+    /// The settings of the tool itself (`.dvc/config`, a remote, credentials) are wrong.
+    Settings,
+    /// The command was not called inside a project.
+    Outside,
     /// Something named does not exist.
     Missing,
     /// Something that must be new exists already.

@@ -124,8 +124,9 @@ impl Value {
                 Ok(n) => Json::from(n),
                 Err(_) => digits.parse::<f64>().map_or_else(|_| Json::String(digits.clone()), Json::from),
             },
-            Self::Float(x) => serde_json::Number::from_f64(*x)
-                .map_or_else(|| Json::String(python_float(*x)), Json::Number),
+            Self::Float(x) => {
+                serde_json::Number::from_f64(*x).map_or_else(|| Json::String(python_float(*x)), Json::Number)
+            }
             Self::Str(text) | Self::Date(text) => Json::String(text.clone()),
             Self::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
             Self::Map(map) => Json::Object(map.iter().map(|(k, v)| (k.clone(), v.to_json())).collect()),
@@ -192,7 +193,9 @@ fn python_repr(value: &Value) -> String {
         Value::Float(x) => python_float(*x),
         Value::Date(text) => text.clone(),
         Value::Str(text) if text.contains('\'') && !text.contains('"') => format!("\"{text}\""),
-        Value::Str(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n")),
+        Value::Str(text) => {
+            format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
+        }
         Value::List(items) => format!("[{}]", items.iter().map(python_repr).collect::<Vec<_>>().join(", ")),
         Value::Map(map) => {
             let pairs: Vec<_> = map

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use matraz_data::Places;
+
 use crate::env::Env;
 use crate::names::Grammar;
 use crate::printer::Printer;
@@ -16,4 +18,16 @@ pub struct App {
     pub cwd: PathBuf,
     /// Where results, talk and progress go.
     pub out: Printer,
+}
+
+impl App {
+    /// The places outside the project that settings and shared state come from.
+    pub fn places(&self) -> Places {
+        Places {
+            global_config_dir: self.env.global_config_dir().unwrap_or_else(|| self.env.system_config_dir()),
+            system_config_dir: self.env.system_config_dir(),
+            site_cache_dir: self.env.site_cache_dir(),
+            home: self.env.home.as_ref().map(PathBuf::from),
+        }
+    }
 }

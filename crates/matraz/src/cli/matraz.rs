@@ -1,7 +1,9 @@
 //! Matraz's own grammar: DVC's verbs at the top level, MLflow's noun groups, and what only Matraz has.
 
 pub mod completion;
+pub mod example;
 pub mod gate;
+pub mod init;
 pub mod promote;
 pub mod rollback;
 pub mod runs;
@@ -26,6 +28,7 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Init(init::Args),
     #[command(flatten)]
     Data(dvc::Shared),
     #[command(flatten)]
@@ -35,6 +38,8 @@ enum Command {
     Promote(promote::Args),
     Rollback(rollback::Args),
     Completion(completion::Args),
+    #[command(hide = true)]
+    Example(example::Args),
     Shims(shims::Args),
 }
 
@@ -47,6 +52,8 @@ impl CommandLine for Cli {
         match self.command {
             Command::Data(command) => command.run(app),
             Command::Track(command) => command.run(app),
+            Command::Init(args) => init::run(args, app),
+            Command::Example(args) => example::run(args, app),
             Command::Runs(args) => runs::run(args, app),
             Command::Gate(args) => gate::run(args, app),
             Command::Promote(args) => promote::run(args, app),

@@ -29,7 +29,8 @@ pub fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     let align = |column: &Column| if column.number { CellAlignment::Right } else { CellAlignment::Left };
     table.set_header(columns.iter().map(|column| Cell::new(&column.name).set_alignment(align(column))));
     for row in rows {
-        let cells = row.iter().zip(columns).map(|(text, column)| Cell::new(text).set_alignment(align(column)));
+        let cells =
+            row.iter().zip(columns).map(|(text, column)| Cell::new(text).set_alignment(align(column)));
         table.add_row(cells);
     }
     for column in table.column_iter_mut() {
@@ -71,12 +72,17 @@ mod tests {
             &[words("run"), numbers("accuracy")],
             &[vec!["calm-owl-1".into(), "0.9".into()], vec!["b".into(), "0.93".into()]],
         );
-        assert_eq!(text, "run         accuracy\n─────────────────────\ncalm-owl-1       0.9\nb               0.93");
+        assert_eq!(
+            text,
+            "run         accuracy\n─────────────────────\ncalm-owl-1       0.9\nb               0.93"
+        );
     }
 
     #[test]
     fn figures_are_short() {
-        for (x, text) in [(300.0, "300"), (0.932_176_4, "0.93218"), (0.5, "0.5"), (1e-7, "1e-07"), (f64::NAN, "nan")] {
+        for (x, text) in
+            [(300.0, "300"), (0.932_176_4, "0.93218"), (0.5, "0.5"), (1e-7, "1e-07"), (f64::NAN, "nan")]
+        {
             assert_eq!(figure(x), text);
         }
     }

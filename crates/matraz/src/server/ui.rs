@@ -23,7 +23,8 @@ pub async fn serve(request: Request<Body>) -> Response {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     if let Some(file) = Files::get(path).filter(|_| !path.is_empty()) {
-        let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+        let cache =
+            if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
         let kind = file.metadata.mimetype().to_owned();
         return answer(file.data.into_owned(), &kind, cache);
     }

@@ -34,7 +34,10 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         app.out.json(&json!(moved));
     } else {
         let from = moved.previous.map_or_else(String::new, |before| format!(" from version {before}"));
-        app.out.result(&format!("models:/{}@{} moved back{from} to version {}", moved.model, moved.alias, moved.version));
+        app.out.result(&format!(
+            "models:/{}@{} moved back{from} to version {}",
+            moved.model, moved.alias, moved.version
+        ));
     }
     Ok(Exit::OK)
 }

@@ -122,11 +122,14 @@ fn list(runs: &[Run], experiment: &str, all: bool, as_json: bool, app: &App) {
     }
     columns.extend(metrics.iter().map(|key| numbers(key)));
     let row = |run: &Run| {
-        let mut cells = vec![run.name.clone(), short(&run.id), run.status.to_lowercase(), when(run.start_time)];
+        let mut cells =
+            vec![run.name.clone(), short(&run.id), run.status.to_lowercase(), when(run.start_time)];
         if all {
             cells.push(run.tag(tag::KIND).unwrap_or("-").to_owned());
         }
-        cells.extend(metrics.iter().map(|key| run.metrics.get(*key).map_or_else(|| "-".into(), |x| figure(*x))));
+        cells.extend(
+            metrics.iter().map(|key| run.metrics.get(*key).map_or_else(|| "-".into(), |x| figure(*x))),
+        );
         cells
     };
     app.out.result(&table::table(&columns, &runs.iter().map(row).collect::<Vec<_>>()));
@@ -144,7 +147,8 @@ fn leading_metrics(runs: &[Run]) -> Vec<&String> {
 }
 
 fn show(run: &Run, app: &App) {
-    let mut lines = vec![format!("{} ({})", run.name, run.id), format!("status      {}", run.status.to_lowercase())];
+    let mut lines =
+        vec![format!("{} ({})", run.name, run.id), format!("status      {}", run.status.to_lowercase())];
     lines.push(format!("started     {}", when(run.start_time)));
     if let Some(end) = run.end_time {
         lines.push(format!("took        {:.1} s", (end - run.start_time) as f64 / 1000.0));
@@ -157,7 +161,9 @@ fn show(run: &Run, app: &App) {
             lines.extend(pairs.iter().map(|(key, value)| format!("  {key:width$}  {value}")));
         }
     };
-    let text = |pairs: &indexmap::IndexMap<String, String>| pairs.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let text = |pairs: &indexmap::IndexMap<String, String>| {
+        pairs.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+    };
     section("params", text(&run.params));
     section("metrics", run.metrics.iter().map(|(key, x)| (key.clone(), figure(*x))).collect());
     section("tags", text(&run.tags));
@@ -190,7 +196,9 @@ fn comparison_table(comparison: &Comparison, leading: Option<&str>, all: bool, m
             };
             let mut cells = vec![run.name.clone()];
             cells.extend(metrics.first().map(|column| metric(column)));
-            cells.extend(params.iter().map(|name| run.params.get(*name).cloned().unwrap_or_else(|| "-".into())));
+            cells.extend(
+                params.iter().map(|name| run.params.get(*name).cloned().unwrap_or_else(|| "-".into())),
+            );
             cells.extend(metrics.iter().skip(1).map(|column| metric(column)));
             cells.push(if comparison.best == Some(n) { "← better".into() } else { String::new() });
             cells

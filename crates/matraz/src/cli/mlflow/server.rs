@@ -65,7 +65,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     runtime.block_on(async {
         let service = Service::open(options).await?;
         let router = service.router().fallback(server::ui::serve);
-        let started = |address| app.out.result(&format!("Matraz listens on http://{address} (Ctrl-C ends it)"));
+        let started =
+            |address| app.out.result(&format!("Matraz listens on http://{address} (Ctrl-C ends it)"));
         let served = server::serve(router, &args.host, args.port, started).await;
         service.close().await;
         Ok(served.map(|()| Exit::OK)?)
@@ -73,7 +74,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 }
 
 fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
-    let text = |variable: &Option<std::ffi::OsString>| variable.as_ref().map(|v| v.to_string_lossy().into_owned());
+    let text =
+        |variable: &Option<std::ffi::OsString>| variable.as_ref().map(|v| v.to_string_lossy().into_owned());
     let (base, settings) = match (app.grammar, project::root(&app.cwd)) {
         (Grammar::Matraz, Some(root)) => {
             let settings = Settings::load(&root)?.unwrap_or_default();
@@ -115,7 +117,8 @@ fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
 fn store(uri: &str, base: &Path) -> Result<StoreUri, Failure> {
     if uri.starts_with("http://") || uri.starts_with("https://") {
         let hint = format!("open {uri} in a browser; it has its own web app");
-        let message = format!("the runs are in the tracking server at {uri}, not in a database of this machine");
+        let message =
+            format!("the runs are in the tracking server at {uri}, not in a database of this machine");
         return Err(CliError::Usage { message, hint: Some(hint) }.into());
     }
     Ok(StoreUri::parse(uri, base)?)
