@@ -226,6 +226,32 @@ pub enum Error {
         /// Why, when one failure ended the run.
         source: Option<Box<Error>>,
     },
+    /// Stored bytes are not what their name says.
+    #[error("{} is corrupted: its content is not what its name says", path.display())]
+    Corrupted {
+        /// The object.
+        path: PathBuf,
+    },
+    /// None of the configured kinds of links works between the cache and the workspace.
+    #[error("no possible cache link types for '{}'", path.display())]
+    NoLinkKind {
+        /// A file that was to be linked.
+        path: PathBuf,
+    },
+    /// The listing of a folder has the right digest and makes no sense.
+    #[error("the folder listing {} cannot be used: {reason}", path.display())]
+    BadTree {
+        /// The object.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A place outside the project failed.
+    #[error(transparent)]
+    Store(#[from] matraz_store::Error),
+    /// Another process is at work.
+    #[error(transparent)]
+    Lock(#[from] matraz_base::lock::LockError),
     /// The user interrupted the work.
     #[error("interrupted")]
     Interrupted,
@@ -276,6 +302,10 @@ impl Explain for Error {
                 _ => Kind::Failed,
             },
             Self::GitTrackedOutput { .. } => Kind::Conflict,
+            Self::NoLinkKind { .. } => Kind::Conflict,
+            Self::Corrupted { .. } | Self::BadTree { .. } => Kind::Corrupt,
+            Self::Store(error) => error.kind(),
+            Self::Lock(error) => error.kind(),
             Self::Interrupted => Kind::Interrupted,
             Self::Init { .. } => Kind::Exists,
             Self::Config { .. } | Self::Definition { .. } => Kind::Config,
@@ -286,6 +316,8 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Store(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
             Self::NotInProject { .. } => Some("go into a project, or make one with `matraz init`".into()),
             Self::Definition { hint, .. } => hint.clone(),
             Self::NoSuchStage { known, .. } if !known.is_empty() => Some(format!("its stages: {}", known.join(", "))),
@@ -306,6 +338,7 @@ impl Explain for Error {
             Self::IgnoreFileInData { .. } => {
                 Some("move its patterns to the .dvcignore beside the tracked folder".into())
             }
+            Self::NoLinkKind { .. } => Some("add 'copy' to the setting cache.type".into()),
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
             _ => None,
         }

@@ -9,12 +9,14 @@
 //! Nothing here prints, reads the environment or knows the home directory; the places outside the project
 //! come in as [`repo::Places`].
 
+pub mod cache;
 pub mod config;
 pub mod error;
 pub mod git;
 pub mod hash;
 pub mod ignore;
 pub mod index;
+pub mod pipeline;
 pub mod repo;
 pub mod stage;
 

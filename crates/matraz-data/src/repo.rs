@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
 
 use crate::config::{Config, Level, SectionName, Setting, normal};
 use crate::git::{GITIGNORE, Git};
+use crate::hash::many;
+use crate::hash::state::State;
+use crate::ignore::Ignore;
 use crate::{Error, Result};
 
 /// The folder that makes a project of the folder around it.
@@ -36,6 +40,8 @@ pub struct Repo {
     pub config: Config,
     /// The places outside the project.
     pub places: Places,
+    pub(crate) state: OnceLock<Mutex<State>>,
+    ignore: Ignore,
 }
 
 /// How [`Repo::init`] makes a project.
@@ -60,7 +66,7 @@ impl Repo {
             let found = Git::discover(&root);
             Some(found.ok_or_else(|| Error::NotInGit { root: root.clone() })?)
         };
-        Ok(Self { root, git, config, places: places.clone() })
+        Ok(Self::assemble(root, git, config, places))
     }
 
     /// The nearest folder at or above `dir`, an absolute path, that is a project.
@@ -124,12 +130,38 @@ impl Repo {
             matraz_base::file::write(&dvcignore, NEW_DVCIGNORE.as_bytes())
                 .map_err(Error::io("write", &dvcignore))?;
         }
-        let repo = Self { root, git, config, places: places.clone() };
+        let repo = Self::assemble(root, git, config, places);
         repo.prepare()?;
         if let Some(git) = &repo.git {
             git.add(&[dvc_dir.join("config"), dvc_dir.join(GITIGNORE), dvcignore])?;
         }
         Ok(repo)
+    }
+
+    fn assemble(root: PathBuf, git: Option<Git>, config: Config, places: &Places) -> Self {
+        let ignore = Ignore::new(&root);
+        Self { root, git, config, places: places.clone(), state: OnceLock::new(), ignore }
+    }
+
+    /// The patterns of the project's `.dvcignore` files.
+    pub fn ignore(&self) -> &Ignore {
+        &self.ignore
+    }
+
+    /// How many threads hash and copy: `core.checksum_jobs`, or as many as there are processors.
+    pub fn threads(&self) -> usize {
+        let set = self.config.get("core", "checksum_jobs").and_then(|text| text.trim().parse().ok());
+        set.unwrap_or_else(many::threads).clamp(1, 64)
+    }
+
+    /// How tables of this project name a path: relative to its root where that is possible.
+    pub(crate) fn key(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    /// Whether a path lies in the project.
+    pub fn contains(&self, path: &Path) -> bool {
+        path.starts_with(&self.root)
     }
 
     /// The `.dvc` folder.

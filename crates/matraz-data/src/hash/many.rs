@@ -4,13 +4,15 @@
 //! them has left; a lane that runs out is filled again, or gets the next file. Whoever asks for the digests sees
 //! the bytes as they pass, so that a copy does not read a file twice.
 
+use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::lanes::{BLOCK, INITIAL, Kernel, States};
+use super::md5;
 use crate::{Error, Result};
 
 /// Bytes of a file that are in memory at a time. A file that is no longer comes as a whole (see [`Hashed::whole`]).
@@ -86,6 +88,46 @@ fn run_with<W: Work>(work: &W, jobs: usize, threads: usize, stop: &AtomicBool, k
         return Err(error);
     }
     if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+}
+
+/// The MD5 of files in their order. The flag asks for the digest that DVC 2 gave; such files are read one by one.
+pub fn of_files(files: &[(PathBuf, bool)], threads: usize, stop: &AtomicBool) -> Result<Vec<[u8; 16]>> {
+    let plain = Plain { files, digests: Mutex::new(vec![[0; 16]; files.len()]) };
+    run(&plain, files.len(), threads, stop)?;
+    Ok(plain.digests.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+struct Plain<'a> {
+    files: &'a [(PathBuf, bool)],
+    digests: Mutex<Vec<[u8; 16]>>,
+}
+
+impl Work for Plain<'_> {
+    type Open = Option<[u8; 16]>;
+
+    fn path(&self, job: usize) -> &Path {
+        &self.files[job].0
+    }
+
+    fn open(&self, job: usize) -> Result<(Box<dyn Read>, Option<u64>, Self::Open)> {
+        let (path, legacy) = &self.files[job];
+        let mut file = File::open(path).map_err(Error::io("read", path))?;
+        if *legacy {
+            let md5 = md5::legacy(&mut file).map_err(Error::io("read", path))?;
+            return Ok((Box::new(io::empty()), Some(0), Some(md5)));
+        }
+        Ok((Box::new(file), None, None))
+    }
+
+    fn chunk(&self, _: usize, _: &mut Self::Open, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn done(&self, job: usize, outcome: Result<(Self::Open, Hashed<'_>)>) -> Result<()> {
+        let (legacy, hashed) = outcome?;
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner)[job] = legacy.unwrap_or(hashed.md5);
+        Ok(())
+    }
 }
 
 struct Lane<O> {

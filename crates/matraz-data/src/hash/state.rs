@@ -59,6 +59,7 @@ pub struct Known {
 }
 
 /// The table of known files. Every failure of the database reads as an empty table.
+#[derive(Debug)]
 pub struct State {
     connection: Option<Connection>,
 }

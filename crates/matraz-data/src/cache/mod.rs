@@ -1,0 +1,314 @@
+//! The cache: every version of every file once, named by its digest.
+//!
+//! Objects lie at `files/md5/<2 digits>/<30 digits>` (those of DVC 2 directly at `<2>/<30>`) and are read-only.
+//! DVC trusts an object whose mode is exactly 0444 and hashes any other before use. Matraz trusts less: an object
+//! that it made or checked is trusted while its time, size and inode stay what they were, and one of which nothing
+//! is known is checked while it is copied. A corrupted object is named, removed and treated as missing.
+//!
+//! Objects are written under a temporary name and renamed, and are not synced one by one: after a power loss the
+//! workspace still has the data, and an object that the disk never got shows as empty or with a strange time, and
+//! is checked like any other stranger.
+
+mod intake;
+mod link;
+mod place;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use matraz_store::{Location, Store};
+
+use crate::hash::digest::Digest;
+use crate::hash::state::{Algorithm, Stamp, State};
+use crate::hash::tree::Tree;
+use crate::hash::{many, md5};
+use crate::repo::Repo;
+use crate::{Error, Result};
+
+pub use intake::{Intake, Origin, Source};
+pub use link::LinkKind;
+pub use place::{Placed, Placement};
+
+/// The permission bits of an object.
+pub const OBJECT_MODE: u32 = 0o444;
+
+/// The digest of data and how it was taken; together they say where the object lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Object {
+    /// The name.
+    pub digest: Digest,
+    /// Whether DVC 2 made it.
+    pub legacy: bool,
+}
+
+impl Object {
+    /// An object as DVC 3 and Matraz make it.
+    pub fn new(digest: Digest) -> Self {
+        Self { digest, legacy: false }
+    }
+
+    /// Its place below the root of a cache or remote.
+    pub fn key(&self) -> String {
+        if self.legacy { self.digest.legacy_key() } else { self.digest.key() }
+    }
+
+    /// How the digest is taken.
+    pub fn algorithm(&self) -> Algorithm {
+        if self.legacy { Algorithm::LegacyMd5 } else { Algorithm::Md5 }
+    }
+
+    /// The file that an entry of a folder names, taken as the folder was.
+    pub fn file_of(&self, digest: Digest) -> Self {
+        Self { digest, legacy: self.legacy }
+    }
+}
+
+/// What a look at an object found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// There is none, or it was corrupted and is gone now.
+    Missing,
+    /// It is there; `checked` says whether its content was seen to be right since it was last touched.
+    Present {
+        /// False for a protected object that another program made.
+        checked: bool,
+    },
+}
+
+impl Presence {
+    /// Whether the object can be used.
+    pub fn is_present(self) -> bool {
+        self != Self::Missing
+    }
+}
+
+/// An object whose content is not what its name says. It has been removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Corrupted {
+    /// Where it was.
+    pub path: PathBuf,
+}
+
+/// The cache of a project.
+pub struct Cache {
+    root: PathBuf,
+    store: Store,
+    shared: bool,
+    links: Vec<LinkKind>,
+    known: HashMap<(Digest, Algorithm), Stamp>,
+}
+
+impl Cache {
+    /// The cache that the project's settings name. Nothing is touched.
+    pub fn open(repo: &Repo) -> Self {
+        let root = repo.cache_dir();
+        let known = repo.with_state(|state| state.objects());
+        let links = repo.config.get("cache", "type").map_or_else(Vec::new, |text| LinkKind::parse_list(&text));
+        Self {
+            store: Store::open(&Location::Local(root.clone())),
+            root,
+            shared: repo.config.get("cache", "shared").is_some(),
+            links: if links.is_empty() { LinkKind::DEFAULT.to_vec() } else { links },
+            known,
+        }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The kinds of links that put objects into the workspace, the favourite first.
+    pub fn links(&self) -> &[LinkKind] {
+        &self.links
+    }
+
+    /// Where an object is or would be.
+    pub fn path(&self, object: &Object) -> PathBuf {
+        self.root.join(object.key())
+    }
+
+    /// Looks at many objects. Those that cannot be trusted are hashed; corrupted ones are removed and named.
+    pub fn survey(
+        &mut self,
+        repo: &Repo,
+        objects: &[Object],
+        stop: &AtomicBool,
+    ) -> Result<(Vec<Presence>, Vec<Corrupted>)> {
+        let mut found = Vec::with_capacity(objects.len());
+        let mut doubtful = Vec::new();
+        for (n, object) in objects.iter().enumerate() {
+            let path = self.path(object);
+            let presence = match fs::metadata(&path) {
+                Ok(meta) if meta.is_file() => match self.judge(object, &meta) {
+                    Some(checked) => Presence::Present { checked },
+                    None => {
+                        doubtful.push((n, path));
+                        Presence::Missing
+                    }
+                },
+                Ok(_) => Presence::Missing,
+                Err(error) if absent(&error) => Presence::Missing,
+                Err(error) => return Err(Error::io("look at", path)(error)),
+            };
+            found.push(presence);
+        }
+        let mut corrupted = Vec::new();
+        if !doubtful.is_empty() {
+            let paths: Vec<(PathBuf, bool)> =
+                doubtful.iter().map(|(n, path)| (path.clone(), objects[*n].legacy)).collect();
+            let hashes = many::of_files(&paths, repo.threads(), stop)?;
+            let mut learned = Vec::new();
+            for ((n, path), md5) in doubtful.into_iter().zip(hashes) {
+                if md5 == *objects[n].digest.bytes() {
+                    protect(&path)?;
+                    found[n] = Presence::Present { checked: true };
+                    let meta = fs::metadata(&path).map_err(Error::io("look at", &path))?;
+                    learned.push((objects[n], Stamp::of(&meta)));
+                } else {
+                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                    corrupted.push(Corrupted { path });
+                }
+            }
+            self.learn(repo, &learned);
+        }
+        Ok((found, corrupted))
+    }
+
+    /// Whether an object with this metadata can be used, and whether its content was checked; `None` when it must be
+    /// hashed first.
+    fn judge(&self, object: &Object, meta: &fs::Metadata) -> Option<bool> {
+        let stamp = Stamp::of(meta);
+        let protected = meta.permissions().mode() & 0o7777 == OBJECT_MODE;
+        let empty = *object.digest.bytes() == md5::of_bytes(b"");
+        if !protected || (stamp.size == 0) != empty {
+            return None;
+        }
+        match self.known.get(&(object.digest, object.algorithm())) {
+            Some(known) if *known == stamp => Some(true),
+            Some(_) => None,
+            None => Some(false),
+        }
+    }
+
+    /// Remembers sound objects.
+    pub(crate) fn learn(&mut self, repo: &Repo, objects: &[(Object, Stamp)]) {
+        if objects.is_empty() {
+            return;
+        }
+        for (object, stamp) in objects {
+            self.known.insert((object.digest, object.algorithm()), *stamp);
+        }
+        repo.with_state(|state| {
+            for algorithm in [Algorithm::Md5, Algorithm::LegacyMd5] {
+                let rows: Vec<(Digest, Stamp)> = objects
+                    .iter()
+                    .filter(|(object, _)| object.algorithm() == algorithm)
+                    .map(|(object, stamp)| (object.digest, *stamp))
+                    .collect();
+                if !rows.is_empty() {
+                    state.remember_objects(algorithm, &rows);
+                }
+            }
+        });
+    }
+
+    /// The listing of a folder; `None` when the object is missing or corrupted (it is removed then).
+    pub fn tree(&self, object: &Object) -> Result<Option<Tree>> {
+        let path = self.path(object);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if absent(&error) => return Ok(None),
+            Err(error) => return Err(Error::io("read", path)(error)),
+        };
+        // Listings are small, and everything below hangs on them: they are always checked.
+        if md5::of_bytes(&bytes) != *object.digest.bytes() {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            return Ok(None);
+        }
+        let tree = Tree::parse(&bytes).map_err(|error| Error::BadTree { path, reason: error.to_string() })?;
+        Ok(Some(tree))
+    }
+
+    /// Stores the listing of a folder.
+    pub fn save_tree(&mut self, repo: &Repo, tree: &Tree) -> Result<Object> {
+        let bytes = tree.to_bytes();
+        let object = Object::new(Digest::dir(md5::of_bytes(&bytes)));
+        let path = self.path(&object);
+        let there = fs::metadata(&path).is_ok_and(|meta| self.judge(&object, &meta) == Some(true));
+        if !there {
+            let stamp = self.write_object(&object, &bytes)?;
+            self.learn(repo, &[(object, stamp)]);
+        }
+        Ok(object)
+    }
+
+    /// Writes an object whose content is in memory.
+    fn write_object(&self, object: &Object, bytes: &[u8]) -> Result<Stamp> {
+        let key = object.key();
+        self.make_folder(&key)?;
+        let mut pending = self.store.start(&key, OBJECT_MODE)?;
+        pending.write(bytes)?;
+        self.finish(pending, &key, Some(bytes.len() as u64))
+    }
+
+    /// Makes a written object visible, read-only whatever the umask is.
+    fn finish(&self, pending: matraz_store::Pending, key: &str, size: Option<u64>) -> Result<Stamp> {
+        let meta = pending.commit(key, size)?;
+        if meta.permissions().mode() & 0o7777 != OBJECT_MODE {
+            protect(&self.root.join(key))?;
+        }
+        Ok(Stamp::of(&meta))
+    }
+
+    /// Makes the folder of an object, with the bits that a shared cache needs.
+    fn make_folder(&self, key: &str) -> Result<()> {
+        if !self.shared {
+            return Ok(());
+        }
+        let mut missing = Vec::new();
+        let path = self.root.join(key);
+        let mut folder = path.parent();
+        while let Some(at) = folder
+            && !at.exists()
+        {
+            missing.push(at);
+            folder = at.parent();
+        }
+        for at in missing.into_iter().rev() {
+            match fs::create_dir(at) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Error::io("create", at)(error));
+                }
+                _ => fs::set_permissions(at, fs::Permissions::from_mode(0o2775))
+                    .map_err(Error::io("protect", at))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a file read-only for everybody. A filesystem that cannot do that is no reason to fail.
+fn protect(path: &Path) -> Result<()> {
+    match fs::set_permissions(path, fs::Permissions::from_mode(OBJECT_MODE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::io("protect", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an error says that there is no such file.
+pub(crate) fn absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+impl Repo {
+    /// Lends the table of known files.
+    pub(crate) fn with_state<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let state = self.state.get_or_init(|| std::sync::Mutex::new(State::open(&self.state_dir())));
+        act(&mut state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,320 @@
+//! Objects on their way into the workspace.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use matraz_base::progress::{Progress, Task};
+
+use super::{Cache, Corrupted, LinkKind, Object, absent};
+use crate::hash::many::{self, BUFFER, Hashed, Work};
+use crate::hash::md5;
+use crate::hash::state::Stamp;
+use crate::{Error, Repo, Result};
+
+/// A file to put into the workspace.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    /// What.
+    pub object: Object,
+    /// Where: an absolute path.
+    pub target: PathBuf,
+    /// Its owner may execute it.
+    pub executable: bool,
+}
+
+/// What became of files that were to be put into the workspace.
+#[derive(Debug, Default)]
+pub struct Placed {
+    /// By number of the placement: the stamp of the new file; `None` when it failed.
+    pub stamps: Vec<Option<Stamp>>,
+    /// Objects that are missing, by number of the placement.
+    pub missing: Vec<usize>,
+    /// Objects that were corrupted; they are removed and count as missing too.
+    pub corrupted: Vec<Corrupted>,
+    /// Other failures.
+    pub failed: Vec<(usize, Error)>,
+}
+
+struct Run<'a> {
+    cache: &'a Cache,
+    placements: &'a [Placement],
+    /// The placements of this run, by number.
+    numbers: Vec<usize>,
+    paths: Vec<PathBuf>,
+    outcome: Mutex<(Placed, Vec<(Object, Stamp)>)>,
+    progress: &'a dyn Progress,
+    task: Task,
+}
+
+static NEXT_TEMP: AtomicU64 = AtomicU64::new(0);
+
+impl Cache {
+    /// Puts objects into the workspace by the first kind of link that works, replacing files that are there. Copies of
+    /// objects whose content was not seen to be right are checked as they are made.
+    pub fn place(
+        &mut self,
+        repo: &Repo,
+        placements: &[Placement],
+        task: (&dyn Progress, Task),
+        stop: &AtomicBool,
+    ) -> Result<Placed> {
+        let (progress, task) = task;
+        let mut folders = HashSet::new();
+        for placement in placements {
+            if let Some(folder) = placement.target.parent()
+                && folders.insert(folder)
+            {
+                fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+            }
+        }
+        let Some(first) = placements.first() else { return Ok(Placed::default()) };
+        let workspace = first.target.parent().unwrap_or(&repo.root);
+        let kind = LinkKind::first_that_works(self.links(), self.root(), workspace)
+            .ok_or_else(|| Error::NoLinkKind { path: first.target.clone() })?;
+        let outcome = Placed { stamps: vec![None; placements.len()], ..Placed::default() };
+        let mut run = Run {
+            cache: self,
+            placements,
+            paths: placements.iter().map(|placement| self.path(&placement.object)).collect(),
+            numbers: Vec::new(),
+            outcome: Mutex::new((outcome, Vec::new())),
+            progress,
+            task,
+        };
+        let mut direct = Vec::new();
+        for (number, placement) in placements.iter().enumerate() {
+            match fs::metadata(&run.paths[number]) {
+                Ok(meta) => {
+                    let checked = run.cache.judge(&placement.object, &meta);
+                    let large = meta.len() > BUFFER as u64;
+                    match (kind, checked) {
+                        (LinkKind::Copy, Some(true)) if large => direct.push(number),
+                        (LinkKind::Copy, _) => run.numbers.push(number),
+                        (_, Some(_)) => direct.push(number),
+                        (_, None) => run.check_then(number, &mut direct)?,
+                    }
+                }
+                Err(error) if absent(&error) => run.missing(number),
+                Err(error) => return Err(Error::io("look at", &run.paths[number])(error)),
+            }
+        }
+        run.link_all(kind, &direct, repo.threads(), stop)?;
+        many::run(&run, run.numbers.len(), repo.threads(), stop)?;
+        let (outcome, learned) = run.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.learn(repo, &learned);
+        Ok(outcome)
+    }
+}
+
+impl Run<'_> {
+    fn missing(&self, number: usize) {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).0.missing.push(number);
+    }
+
+    /// Hashes an object that cannot be trusted before it is linked.
+    fn check_then(&self, number: usize, direct: &mut Vec<usize>) -> Result<()> {
+        let path = &self.paths[number];
+        let object = &self.placements[number].object;
+        let md5 = many::of_files(&[(path.clone(), object.legacy)], 1, &AtomicBool::new(false))?;
+        if md5[0] == *object.digest.bytes() {
+            super::protect(path)?;
+            direct.push(number);
+            return Ok(());
+        }
+        self.corrupted(number)
+    }
+
+    fn corrupted(&self, number: usize) -> Result<()> {
+        let path = self.paths[number].clone();
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome.0.corrupted.push(Corrupted { path });
+        outcome.0.missing.push(number);
+        Ok(())
+    }
+
+    /// Links objects, or copies them without a check, on several threads.
+    fn link_all(&self, kind: LinkKind, numbers: &[usize], threads: usize, stop: &AtomicBool) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(&number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let settled = self.link_one(kind, number);
+                self.settle(number, settled);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads.min(numbers.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    fn link_one(&self, kind: LinkKind, number: usize) -> Result<Stamp> {
+        let placement = &self.placements[number];
+        let object = &self.paths[number];
+        let temp = temp_beside(&placement.target);
+        let made = match kind {
+            LinkKind::Copy => {
+                let mut from = File::open(object).map_err(Error::io("read", object))?;
+                let mut to = create(&temp, placement.executable)?;
+                io::copy(&mut from, &mut to).and_then(|_| backdate(&to))
+            }
+            LinkKind::Reflink => kind.make(object, &temp).and_then(|()| {
+                let to = File::options().write(true).open(&temp).or_else(|_| File::open(&temp))?;
+                let bits = if placement.executable { 0o766 } else { 0o666 };
+                to.set_permissions(fs::Permissions::from_mode(bits & !umask_of(&placement.target)))?;
+                backdate(&to)
+            }),
+            LinkKind::Hardlink | LinkKind::Symlink => kind.make(object, &temp).and_then(|()| {
+                let meta = fs::metadata(&temp)?;
+                if placement.executable && meta.permissions().mode() & 0o100 == 0 {
+                    let bits = meta.permissions().mode() | 0o100;
+                    fs::set_permissions(&temp, fs::Permissions::from_mode(bits))?;
+                }
+                Ok(Stamp::of(&meta))
+            }),
+        };
+        self.reveal(&temp, &placement.target, made)
+    }
+
+    /// Renames a finished file to its place, or removes it after a failure.
+    fn reveal(&self, temp: &Path, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> {
+        let shown = made.and_then(|stamp| match fs::rename(temp, target) {
+            // A folder in the way was emptied before; it goes now.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                fs::remove_dir(target)?;
+                fs::rename(temp, target).map(|()| stamp)
+            }
+            other => other.map(|()| stamp),
+        });
+        shown.map_err(|error| {
+            let _ = fs::remove_file(temp);
+            Error::io("write", target)(error)
+        })
+    }
+
+    fn settle(&self, number: usize, settled: Result<Stamp>) {
+        self.progress.advance(self.task, 1);
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        match settled {
+            Ok(stamp) => outcome.0.stamps[number] = Some(stamp),
+            Err(error) => outcome.0.failed.push((number, error)),
+        }
+    }
+}
+
+/// Copies with a check of the content.
+impl Work for Run<'_> {
+    type Open = (Option<(PathBuf, File)>, Stamp);
+
+    fn path(&self, job: usize) -> &Path {
+        &self.paths[self.numbers[job]]
+    }
+
+    fn open(&self, job: usize) -> Result<(Box<dyn Read>, Option<u64>, Self::Open)> {
+        let path = self.path(job);
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let stamp = Stamp::of(&file.metadata().map_err(Error::io("read", path))?);
+        Ok((Box::new(file), Some(stamp.size), (None, stamp)))
+    }
+
+    fn chunk(&self, job: usize, open: &mut Self::Open, bytes: &[u8]) -> Result<()> {
+        let placement = &self.placements[self.numbers[job]];
+        let (temp, file) = match &mut open.0 {
+            Some(there) => there,
+            none => {
+                let temp = temp_beside(&placement.target);
+                let file = create(&temp, placement.executable)?;
+                none.insert((temp, file))
+            }
+        };
+        file.write_all(bytes).map_err(Error::io("write", &*temp))
+    }
+
+    fn done(&self, job: usize, outcome: Result<(Self::Open, Hashed<'_>)>) -> Result<()> {
+        let number = self.numbers[job];
+        let placement = &self.placements[number];
+        let ((written, stamp), hashed) = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.settle(number, Err(error));
+                return Ok(());
+            }
+        };
+        let md5 = if placement.object.legacy {
+            let path = self.path(job);
+            let mut file = File::open(path).map_err(Error::io("read", path))?;
+            md5::legacy(&mut file).map_err(Error::io("read", path))?
+        } else {
+            hashed.md5
+        };
+        if md5 != *placement.object.digest.bytes() {
+            if let Some((temp, _)) = written {
+                let _ = fs::remove_file(temp);
+            }
+            return self.corrupted(number);
+        }
+        let settled = match written {
+            Some((temp, file)) => self.reveal(&temp, &placement.target, backdate(&file)),
+            None => {
+                let temp = temp_beside(&placement.target);
+                create(&temp, placement.executable).and_then(|mut file| {
+                    let made = file.write_all(hashed.whole.unwrap_or_default()).and_then(|()| backdate(&file));
+                    self.reveal(&temp, &placement.target, made)
+                })
+            }
+        };
+        if self.cache.judge_protected(&placement.object, stamp) {
+            self.outcome.lock().unwrap_or_else(PoisonError::into_inner).1.push((placement.object, stamp));
+        }
+        self.settle(number, settled);
+        Ok(())
+    }
+}
+
+impl Cache {
+    /// Whether it is news that an object with this stamp is right.
+    fn judge_protected(&self, object: &Object, stamp: Stamp) -> bool {
+        self.known.get(&(object.digest, object.algorithm())) != Some(&stamp)
+    }
+}
+
+fn temp_beside(target: &Path) -> PathBuf {
+    let number = NEXT_TEMP.fetch_add(1, Ordering::Relaxed);
+    target.with_file_name(format!(".matraz-{}-{number}.tmp", std::process::id()))
+}
+
+fn create(temp: &Path, executable: bool) -> Result<File> {
+    let bits = if executable { 0o766 } else { 0o666 };
+    OpenOptions::new().write(true).create_new(true).mode(bits).open(temp).map_err(Error::io("write", temp))
+}
+
+/// Sets the time of a new file a moment back, so that any later write is sure to change it (see
+/// [`Stamp::settled_before`]), and returns its stamp.
+fn backdate(file: &File) -> io::Result<Stamp> {
+    let moment = SystemTime::now() - Duration::from_millis(25);
+    file.set_modified(moment)?;
+    Ok(Stamp::of(&file.metadata()?))
+}
+
+/// The umask, learnt from a new file: the system has no harmless way to ask.
+fn umask_of(near: &Path) -> u32 {
+    static UMASK: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    *UMASK.get_or_init(|| {
+        let temp = temp_beside(near);
+        let bits = create(&temp, false).ok().and_then(|file| file.metadata().ok()).map(|m| m.permissions().mode());
+        let _ = fs::remove_file(&temp);
+        bits.map_or(0o022, |bits| 0o666 & !bits)
+    })
+}
