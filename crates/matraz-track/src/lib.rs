@@ -8,11 +8,25 @@
 
 pub mod api;
 pub mod artifact;
+pub mod batch;
 pub mod client;
+pub mod dataset;
 pub mod db;
 pub mod error;
 pub mod experiment;
+pub mod logged_model;
+pub mod metric;
+mod model_source;
+pub mod model_version;
+mod name;
+pub mod param;
+pub mod registered_model;
+pub mod run;
+mod run_name;
+pub mod search;
 pub mod service;
+pub mod tag;
 
 pub use error::{Code, Error, Result};
+pub use model_source::ModelUri;
 pub use service::{Service, ServiceOptions};

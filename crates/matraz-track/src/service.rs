@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::api;
 use crate::api::security::Security;
+use crate::artifact::{ArtifactRoot, Artifacts, Location};
 use crate::db::{Db, Head, StoreUri};
 use crate::error::Result;
 
@@ -47,6 +48,7 @@ pub struct Service(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     db: Db,
+    artifacts: Artifacts,
     options: ServiceOptions,
 }
 
@@ -54,7 +56,8 @@ impl Service {
     /// Opens the store, makes it when it is not there, and makes the experiment `Default` in a new one.
     pub async fn open(options: ServiceOptions) -> Result<Self> {
         let db = Db::open(&options.store, options.new_head).await?;
-        let service = Self(Arc::new(Inner { db, options }));
+        let artifacts = trusted_places(&options);
+        let service = Self(Arc::new(Inner { db, artifacts, options }));
         crate::experiment::make_default(&service).await?;
         Ok(service)
     }
@@ -69,6 +72,11 @@ impl Service {
         &self.0.db
     }
 
+    /// The places whose files the service reads and writes.
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.0.artifacts
+    }
+
     /// The options that the service was opened with.
     pub fn options(&self) -> &ServiceOptions {
         &self.0.options
@@ -77,6 +85,18 @@ impl Service {
     /// Waits for what is under way and closes the store.
     pub async fn close(&self) {
         self.0.db.close().await;
+    }
+}
+
+/// The folder behind the proxy, and the default artifact root when it is a folder itself.
+fn trusted_places(options: &ServiceOptions) -> Artifacts {
+    let artifacts = match &options.artifacts_destination {
+        Some(folder) => Artifacts::served(ArtifactRoot::new(folder)),
+        None => Artifacts::default(),
+    };
+    match Location::parse(&options.artifact_root) {
+        Ok(Location::Local(folder)) => artifacts.trusting(folder),
+        _ => artifacts,
     }
 }
 

@@ -22,7 +22,7 @@ const MAX_BODY: usize = 64 << 20;
 /// A request message.
 pub trait Message: DeserializeOwned {
     /// The fields that must be there and not be `""`, in the order in which they are checked; `list[].field` means
-    /// the field of every element of a list.
+    /// the field of every element of a list, `outer.inner` a field of a nested message.
     const REQUIRED: &'static [&'static str] = &[];
 }
 
@@ -143,10 +143,15 @@ fn top(path: &str) -> &str {
 
 /// The path of the first place where a required field is absent.
 fn first_missing(fields: &Map<String, Value>, field: &str) -> Option<String> {
-    let absent = |fields: &Map<String, Value>, name: &str| match fields.get(name) {
-        None => !(name == "run_id" && fields.get("run_uuid").is_some()),
-        Some(value) => value.as_str() == Some(""),
-    };
+    fn absent(fields: &Map<String, Value>, name: &str) -> bool {
+        if let Some((outer, inner)) = name.split_once('.') {
+            return fields.get(outer).and_then(Value::as_object).is_none_or(|outer| absent(outer, inner));
+        }
+        match fields.get(name) {
+            None => !(name == "run_id" && fields.contains_key("run_uuid")),
+            Some(value) => value.as_str() == Some(""),
+        }
+    }
     match field.split_once("[].") {
         None => absent(fields, field).then(|| field.to_owned()),
         Some((list, name)) => {
@@ -374,6 +379,48 @@ impl<'de> Deserialize<'de> for Double {
     }
 }
 
+/// One of a set of names; its number counts too, from 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(value_type = String)]
+pub struct Choice(String);
+
+impl Choice {
+    /// The value that goes with the name or the number; `field` names the parameter in the error.
+    pub fn pick<T: Copy>(&self, field: &str, choices: &[(&str, T)]) -> Result<T> {
+        let number = self.0.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let by_name = choices.iter().find(|(name, _)| *name == self.0).map(|(_, value)| *value);
+        by_name.or_else(|| number.and_then(|index| choices.get(index)).map(|(_, value)| *value)).ok_or_else(
+            || {
+                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+                Error::invalid(format!(
+                    "Invalid value \"{}\" for parameter '{field}' supplied: it must be one of {}.{SEE_DOCS}",
+                    self.0,
+                    names.join(", ")
+                ))
+            },
+        )
+    }
+}
+
+impl<'de> Deserialize<'de> for Choice {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Choice;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name or its number")
+            }
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Choice, E> {
+                Ok(Choice(value.to_string()))
+            }
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Choice, E> {
+                Ok(Choice(value.to_owned()))
+            }
+        }
+        source.deserialize_any(Name)
+    }
+}
+
 /// A key with a value, as params and tags are sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
@@ -382,6 +429,18 @@ pub struct KeyValue {
     pub key: String,
     /// The value.
     pub value: String,
+}
+
+impl KeyValue {
+    /// Pairs for the wire.
+    pub fn list(pairs: Vec<(String, String)>) -> Vec<Self> {
+        pairs.into_iter().map(|(key, value)| Self { key, value }).collect()
+    }
+
+    /// Pairs from the wire.
+    pub fn pairs(list: Vec<Self>) -> Vec<(String, String)> {
+        list.into_iter().map(|pair| (pair.key, pair.value)).collect()
+    }
 }
 
 /// A successful answer: pretty-printed JSON.

@@ -3,10 +3,18 @@
 //! A resource file has `pub(crate) fn routes() -> OpenApiRouter<Service>` with paths from `/2.0/mlflow/…` on;
 //! [`router`] serves all of them below `/api` and again below `/ajax-api`.
 
+pub mod artifacts;
 pub mod error;
 pub mod experiments;
 pub mod json;
+pub mod logged_models;
+pub mod metrics;
+pub mod model_versions;
+pub mod registered_models;
 pub mod router;
+pub mod run_data;
+pub mod run_inputs;
+pub mod runs;
 pub mod security;
 pub mod server_info;
 

@@ -8,7 +8,10 @@ use axum::routing::{any, get};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{experiments, security, server_info};
+use super::{
+    artifacts, experiments, logged_models, metrics, model_versions, registered_models, run_data, run_inputs,
+    runs, security, server_info,
+};
 use crate::error::{Code, Error};
 use crate::service::Service;
 
@@ -25,7 +28,17 @@ struct Document;
 
 /// The routes that exist below `/api` and `/ajax-api`, with their document.
 fn versioned() -> OpenApiRouter<Service> {
-    OpenApiRouter::new().merge(experiments::routes()).merge(server_info::routes())
+    OpenApiRouter::new()
+        .merge(experiments::routes())
+        .merge(runs::routes())
+        .merge(run_data::routes())
+        .merge(run_inputs::routes())
+        .merge(metrics::routes())
+        .merge(server_info::routes())
+        .merge(registered_models::routes())
+        .merge(model_versions::routes())
+        .merge(logged_models::routes())
+        .merge(artifacts::routes())
 }
 
 /// Every route of the service, behind the checks of Host and Origin.
@@ -37,6 +50,7 @@ pub fn router(service: Service) -> Router {
         .nest("/ajax-api", api)
         .route("/api/{*path}", any(unknown))
         .route("/ajax-api/{*path}", any(unknown))
+        .merge(artifacts::root_routes())
         .route("/health", get(|| async { "OK" }))
         .route("/version", get(|| async { ([(CONTENT_TYPE, "text/html; charset=utf-8")], MLFLOW_VERSION) }))
         .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], document) }))

@@ -4,10 +4,18 @@
 //! differs between the drivers is kept in [`Db`], [`Session`] and [`statement::Row`], so that a second driver is a
 //! second variant there and nothing else.
 
+pub(crate) mod dataset;
 pub(crate) mod experiment;
+pub(crate) mod logged_model;
+pub(crate) mod metric;
+pub(crate) mod model_version;
+pub(crate) mod param;
+pub(crate) mod registered_model;
+pub(crate) mod run;
 pub mod schema;
 pub mod sqlite;
 pub mod statement;
+pub(crate) mod tag;
 pub mod uri;
 
 use crate::error::Result;
@@ -102,4 +110,9 @@ impl Session {
             Inner::Sqlite(transaction) => Ok(transaction.commit().await?),
         }
     }
+}
+
+/// Parts of a list of ids that fit into one `IN`.
+pub(crate) fn chunks(ids: &[String]) -> std::slice::Chunks<'_, String> {
+    ids.chunks(500)
 }

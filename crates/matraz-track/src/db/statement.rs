@@ -168,6 +168,13 @@ impl Row {
         }
     }
 
+    /// A double or NULL.
+    pub fn real_or_null(&self, column: usize) -> Result<Option<f64>> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+        }
+    }
+
     /// A truth value that is never NULL.
     pub fn flag(&self, column: usize) -> Result<bool> {
         match self {
