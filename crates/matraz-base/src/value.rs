@@ -227,9 +227,91 @@ pub fn python_float(x: f64) -> String {
     if plain.contains('.') { plain } else { format!("{plain}.0") }
 }
 
+/// The value as Python's `json.dumps` writes it by default: `", "` and `": "`, everything beyond ASCII escaped,
+/// `NaN` and `Infinity` as words. `sorted` orders the keys of mappings by code point. Dates become text.
+pub fn python_json(value: &Value, sorted: bool) -> String {
+    let mut out = String::new();
+    write_python_json(value, sorted, &mut out);
+    out
+}
+
+fn write_python_json(value: &Value, sorted: bool, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        Value::Int(n) => out.push_str(&n.to_string()),
+        Value::BigInt(digits) => out.push_str(digits),
+        Value::Float(x) if x.is_nan() => out.push_str("NaN"),
+        Value::Float(x) if x.is_infinite() => out.push_str(if *x > 0.0 { "Infinity" } else { "-Infinity" }),
+        Value::Float(x) => out.push_str(&python_float(*x)),
+        Value::Str(text) | Value::Date(text) => write_python_text(text, out),
+        Value::List(items) => {
+            out.push('[');
+            for (n, item) in items.iter().enumerate() {
+                if n > 0 {
+                    out.push_str(", ");
+                }
+                write_python_json(item, sorted, out);
+            }
+            out.push(']');
+        }
+        Value::Map(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            if sorted {
+                entries.sort_by_key(|(key, _)| *key);
+            }
+            out.push('{');
+            for (n, (key, item)) in entries.into_iter().enumerate() {
+                if n > 0 {
+                    out.push_str(", ");
+                }
+                write_python_text(key, out);
+                out.push_str(": ");
+                write_python_json(item, sorted, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_python_text(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            ' '..='~' => out.push(c),
+            other => {
+                let mut units = [0; 2];
+                for unit in other.encode_utf16(&mut units) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    out.push('"');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_is_written_as_python_does() {
+        let mut map = Map::new();
+        map.insert("b".into(), Value::List(vec![Value::Float(1e-5), Value::Float(f64::NAN), Value::Int(1)]));
+        map.insert("a".into(), Value::Str("é\u{7f}😀\n\"/".into()));
+        let value = Value::Map(map);
+        let a = "\"a\": \"\\u00e9\\u007f\\ud83d\\ude00\\n\\\"/\"";
+        let b = "\"b\": [1e-05, NaN, 1]";
+        assert_eq!(python_json(&value, true), format!("{{{a}, {b}}}"));
+        assert_eq!(python_json(&value, false), format!("{{{b}, {a}}}"));
+    }
 
     #[test]
     fn floats_are_written_as_python_does() {

@@ -48,7 +48,9 @@ impl Index {
             for file in files {
                 let known = index.stages.len();
                 index.read(repo, &ignore, &file)?;
-                outs.extend(index.stages[known..].iter().flat_map(|stage| &stage.outs).map(|out| out.path.clone()));
+                outs.extend(
+                    index.stages[known..].iter().flat_map(|stage| &stage.outs).map(|out| out.path.clone()),
+                );
             }
             folders.sort();
             // The last one is taken first.

@@ -19,6 +19,7 @@ pub mod index;
 pub mod pipeline;
 pub mod repo;
 pub mod stage;
+pub mod workspace;
 
 pub use error::Error;
 pub use hash::digest::{Digest, Meta};
