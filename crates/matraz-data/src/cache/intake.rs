@@ -112,7 +112,9 @@ impl Work for Run<'_> {
             Some(pending) => pending,
             None => {
                 // The final folder is not known before the digest is; any folder of the same filesystem will do.
-                let near = self.sources[job].expected.map_or_else(|| "files/md5/object".into(), |object| object.key());
+                let near = self.sources[job]
+                    .expected
+                    .map_or_else(|| "files/md5/object".into(), |object| object.key());
                 cache.make_folder(&near)?;
                 open.insert(cache.store.start(&near, super::OBJECT_MODE)?)
             }
@@ -121,26 +123,27 @@ impl Work for Run<'_> {
     }
 
     fn done(&self, job: usize, outcome: Result<(Self::Open, Hashed<'_>)>) -> Result<()> {
-        let settle = |outcome: Result<(Option<Pending>, Hashed<'_>)>| -> Result<(Digest, Option<(Object, Stamp)>)> {
-            let (pending, hashed) = outcome?;
-            let expected = self.sources[job].expected;
-            let object = match expected {
-                Some(object) => object,
-                None => Object::new(Digest::file(hashed.md5)),
+        let settle =
+            |outcome: Result<(Option<Pending>, Hashed<'_>)>| -> Result<(Digest, Option<(Object, Stamp)>)> {
+                let (pending, hashed) = outcome?;
+                let expected = self.sources[job].expected;
+                let object = match expected {
+                    Some(object) => object,
+                    None => Object::new(Digest::file(hashed.md5)),
+                };
+                let right = match object.algorithm() {
+                    Algorithm::Md5 => hashed.md5 == *object.digest.bytes(),
+                    Algorithm::LegacyMd5 => legacy_digest(self, job)? == *object.digest.bytes(),
+                };
+                if !right {
+                    return Err(Error::Corrupted { path: self.path(job).to_path_buf() });
+                }
+                let stored = match self.cache {
+                    Some(cache) => store(cache, &object, pending, &hashed)?.map(|stamp| (object, stamp)),
+                    None => None,
+                };
+                Ok((object.digest, stored))
             };
-            let right = match object.algorithm() {
-                Algorithm::Md5 => hashed.md5 == *object.digest.bytes(),
-                Algorithm::LegacyMd5 => legacy_digest(self, job)? == *object.digest.bytes(),
-            };
-            if !right {
-                return Err(Error::Corrupted { path: self.path(job).to_path_buf() });
-            }
-            let stored = match self.cache {
-                Some(cache) => store(cache, &object, pending, &hashed)?.map(|stamp| (object, stamp)),
-                None => None,
-            };
-            Ok((object.digest, stored))
-        };
         let settled = settle(outcome);
         self.progress.advance(self.task, 1);
         let mut result = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +166,12 @@ fn legacy_digest(run: &Run<'_>, job: usize) -> Result<[u8; 16]> {
 }
 
 /// Stores an object unless it is there; returns its stamp when its content is known to be right.
-fn store(cache: &Cache, object: &Object, pending: Option<Pending>, hashed: &Hashed<'_>) -> Result<Option<Stamp>> {
+fn store(
+    cache: &Cache,
+    object: &Object,
+    pending: Option<Pending>,
+    hashed: &Hashed<'_>,
+) -> Result<Option<Stamp>> {
     if let Ok(meta) = std::fs::metadata(cache.path(object))
         && meta.len() == hashed.size
         && let Some(checked) = cache.judge(object, &meta)

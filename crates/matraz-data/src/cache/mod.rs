@@ -107,7 +107,8 @@ impl Cache {
     pub fn open(repo: &Repo) -> Self {
         let root = repo.cache_dir();
         let known = repo.with_state(|state| state.objects());
-        let links = repo.config.get("cache", "type").map_or_else(Vec::new, |text| LinkKind::parse_list(&text));
+        let links =
+            repo.config.get("cache", "type").map_or_else(Vec::new, |text| LinkKind::parse_list(&text));
         Self {
             store: Store::open(&Location::Local(root.clone())),
             root,

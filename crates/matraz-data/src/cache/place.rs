@@ -270,7 +270,8 @@ impl Work for Run<'_> {
             None => {
                 let temp = temp_beside(&placement.target);
                 create(&temp, placement.executable).and_then(|mut file| {
-                    let made = file.write_all(hashed.whole.unwrap_or_default()).and_then(|()| backdate(&file));
+                    let made =
+                        file.write_all(hashed.whole.unwrap_or_default()).and_then(|()| backdate(&file));
                     self.reveal(&temp, &placement.target, made)
                 })
             }
@@ -313,7 +314,8 @@ fn umask_of(near: &Path) -> u32 {
     static UMASK: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
     *UMASK.get_or_init(|| {
         let temp = temp_beside(near);
-        let bits = create(&temp, false).ok().and_then(|file| file.metadata().ok()).map(|m| m.permissions().mode());
+        let bits =
+            create(&temp, false).ok().and_then(|file| file.metadata().ok()).map(|m| m.permissions().mode());
         let _ = fs::remove_file(&temp);
         bits.map_or(0o022, |bits| 0o666 & !bits)
     })
