@@ -56,7 +56,10 @@ export function LineChart(props: LineChartProps) {
       {
         width: Math.max(120, element.clientWidth),
         height,
-        legend: { show: legend, live: true },
+        legend: {
+          show: legend,
+          markers: { width: 0, fill: (_, index) => (index === 0 ? "" : seriesColour(element, lines[index - 1]?.colour ?? index - 1)) },
+        },
         cursor: { points: { size: 6 }, drag: { x: true, y: false } },
         scales: {
           x: { time: false },

@@ -1,9 +1,10 @@
-import { useQueries } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
+import { getExperiment } from "../api/experiment";
 import { getRun, runDuration, type Run } from "../api/run";
 import { seriesVariable } from "../chart/colour";
-import { exactNumber, shortNumber } from "../format/number";
+import { columnNumber, exactNumber, shortNumber } from "../format/number";
 import { duration } from "../format/time";
 import { Icon } from "../part/Icon";
 import { Ago, StatusMark } from "../part/Marks";
@@ -59,12 +60,17 @@ export function ComparePage() {
 function Crumbs({ runs }: { runs: readonly Run[] }) {
   const experiments = new Set(runs.map((run) => run.experimentId));
   const [experimentId] = experiments;
+  const experiment = useQuery({
+    queryKey: ["experiment", experimentId],
+    queryFn: ({ signal }) => getExperiment(experimentId ?? "", signal),
+    enabled: experiments.size === 1,
+  });
   return (
     <nav className="crumbs" aria-label="Breadcrumb">
       <Link to="/experiments">Experiments</Link>
       {experiments.size === 1 && experimentId !== undefined && (
         <Link to="/experiments/$experimentId" params={{ experimentId }}>
-          Runs
+          {experiment.data?.name ?? "Runs"}
         </Link>
       )}
     </nav>
@@ -206,13 +212,13 @@ function MetricCells({ row }: { row: MetricRow }) {
           ) : (
             <>
               <span className={value === best ? "best-mark" : undefined} title={exactNumber(value)}>
-                {shortNumber(value)}
+                {columnNumber(value)}
                 {value === best && <span className="hidden"> (best)</span>}
               </span>
               {index > 0 && first !== undefined && value !== first && Number.isFinite(value - first) && (
                 <span className="delta" title="Difference to the first run">
                   {value > first ? "+" : ""}
-                  {shortNumber(value - first)}
+                  {shortNumber(Number((value - first).toPrecision(2)))}
                 </span>
               )}
             </>

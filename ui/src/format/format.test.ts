@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytes, count, shortNumber } from "./number";
+import { bytes, columnNumber, count, shortNumber } from "./number";
 import { duration, timeAgo } from "./time";
 
 describe("shortNumber", () => {
@@ -22,6 +22,16 @@ describe("shortNumber", () => {
     [Number.MAX_VALUE, "∞"],
     [-Number.MAX_VALUE, "−∞"],
   ])("writes %d as %s", (value, text) => expect(shortNumber(value)).toBe(text));
+});
+
+describe("columnNumber", () => {
+  it.each([
+    [0.931, "0.9310"],
+    [1, "1"],
+    [20, "20"],
+    [12.5, "12.500"],
+    [0, "0"],
+  ])("writes %d as %s", (value, text) => expect(columnNumber(value)).toBe(text));
 });
 
 describe("bytes and counts", () => {

@@ -2,8 +2,17 @@
 
 const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 0, useGrouping: true });
 
-/** A metric's value in about four significant digits: 0.931, 12.35, 1.2e-7, 48,213. */
+/** A metric's value in about four significant digits: 0.931, 12.346, 1.2e-7, 48,213. */
 export function shortNumber(value: number): string {
+  return written(value, trimZeros);
+}
+
+/** The same for a column of numbers, where digits stand below digits: 0.9310 below 0.9305; whole numbers stay bare. */
+export function columnNumber(value: number): string {
+  return written(value, Number.isInteger(value) ? trimZeros : (text) => text);
+}
+
+function written(value: number, finish: (text: string) => string): string {
   if (Number.isNaN(value)) return "NaN";
   if (value >= Number.MAX_VALUE || value === Number.POSITIVE_INFINITY) return "∞";
   if (value <= -Number.MAX_VALUE || value === Number.NEGATIVE_INFINITY) return "−∞";
@@ -12,8 +21,8 @@ export function shortNumber(value: number): string {
   let text: string;
   if (size >= 1e9 || size < 1e-4) text = trimExponent(value.toExponential(3));
   else if (size >= 10_000) text = plain.format(value);
-  else if (size >= 1) text = trimZeros(value.toFixed(size >= 1000 ? 1 : size >= 100 ? 2 : 3));
-  else text = trimZeros(value.toFixed(size >= 0.1 ? 4 : size >= 0.01 ? 5 : 6));
+  else if (size >= 1) text = finish(value.toFixed(size >= 1000 ? 1 : size >= 100 ? 2 : 3));
+  else text = finish(value.toFixed(size >= 0.1 ? 4 : size >= 0.01 ? 5 : 6));
   return text.replace(/^-/, "−");
 }
 

@@ -3,7 +3,7 @@ import { Link, getRouteApi } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { getModel, modelVersions, type ModelVersion } from "../api/model";
 import { getRun, type Run } from "../api/run";
-import { exactNumber, shortNumber } from "../format/number";
+import { columnNumber, exactNumber } from "../format/number";
 import { Command } from "../part/Copy";
 import { AliasMark, Ago } from "../part/Marks";
 import { Empty, Failure, Loading } from "../part/Notes";
@@ -16,12 +16,13 @@ const route = getRouteApi("/models/$name/");
 const MOST_RUNS = 50;
 const MOST_METRICS = 4;
 
-/** The metrics that say most in a narrow table: those of the whole, in which the versions differ. */
+/** The metrics that say most in a narrow table: those of the whole, and first those that can be good or bad. */
 export function chooseMetrics(runs: readonly (Run | undefined)[]): string[] {
   const known = runs.filter((run) => run !== undefined);
-  const keys = [...new Set(known.flatMap((run) => [...run.metrics.keys()]))];
-  const weight = (key: string) => Number(/[./]/.test(key)) * 2 + Number(usualBest(key) === "none");
-  return keys.sort((a, b) => weight(a) - weight(b) || a.localeCompare(b)).slice(0, MOST_METRICS);
+  const all = [...new Set(known.flatMap((run) => [...run.metrics.keys()]))];
+  const whole = all.filter((key) => !/[./]/.test(key));
+  const weight = (key: string) => Number(usualBest(key) === "none");
+  return (whole.length > 0 ? whole : all).sort((a, b) => weight(a) - weight(b) || a.localeCompare(b)).slice(0, MOST_METRICS);
 }
 
 export function ModelPage() {
@@ -156,7 +157,7 @@ function Versions({ name, versions, aliases }: VersionsProps) {
                         <span className="muted">–</span>
                       ) : (
                         <span className={value === best[at] ? "best-mark" : undefined} title={exactNumber(value)}>
-                          {shortNumber(value)}
+                          {columnNumber(value)}
                         </span>
                       )}
                     </td>

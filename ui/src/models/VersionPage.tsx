@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
-import { getModel, getModelVersion } from "../api/model";
+import type { ReactNode } from "react";
+import { getModel, getModelVersion, type ModelVersion } from "../api/model";
 import { COMMIT_TAG } from "../api/run";
 import { exactNumber, shortNumber } from "../format/number";
 import { Command, ShortId } from "../part/Copy";
@@ -79,23 +80,41 @@ export function VersionPage() {
             <Command>{`matraz models serve -m ${reference}`}</Command>
             <Command>{`mlflow.pyfunc.load_model("${reference}")`}</Command>
           </section>
-          {query.data.run_id && <SourceRun runId={query.data.run_id} />}
-          <KeyTable
-            title="Tags"
-            empty="This version has no tags."
-            rows={(query.data.tags ?? []).map((tag) => ({ key: tag.key, value: tag.value }))}
-          />
+          {query.data.run_id ? (
+            <SourceRun runId={query.data.run_id}>
+              <Tags version={query.data} />
+            </SourceRun>
+          ) : (
+            <Tags version={query.data} />
+          )}
         </>
       )}
     </div>
   );
 }
 
+function Tags({ version }: { version: ModelVersion }) {
+  return (
+    <KeyTable
+      title="Tags of this version"
+      empty="This version has no tags."
+      rows={(version.tags ?? []).map((tag) => ({ key: tag.key, value: tag.value }))}
+    />
+  );
+}
+
 /** The run that made the model: its metrics and parameters are the model's own. */
-function SourceRun({ runId }: { runId: string }) {
+function SourceRun({ runId, children }: { runId: string; children: ReactNode }) {
   const run = useRun(runId);
   if (run.isPending) return <Loading what="the run" rows={3} />;
-  if (run.isError) return <Failure error={run.error} what="run of this version" />;
+  if (run.isError) {
+    return (
+      <>
+        <Failure error={run.error} what="run of this version" />
+        {children}
+      </>
+    );
+  }
   const commit = run.data.tags.get(COMMIT_TAG);
   return (
     <>
@@ -126,11 +145,14 @@ function SourceRun({ runId }: { runId: string }) {
               numeric: true,
             }))}
         />
-        <KeyTable
-          title="Parameters"
-          empty="The run logged no parameters."
-          rows={[...run.data.params].sort(([a], [b]) => a.localeCompare(b)).map(([key, value]) => ({ key, value }))}
-        />
+        <div>
+          <KeyTable
+            title="Parameters"
+            empty="The run logged no parameters."
+            rows={[...run.data.params].sort(([a], [b]) => a.localeCompare(b)).map(([key, value]) => ({ key, value }))}
+          />
+          {children}
+        </div>
       </div>
     </>
   );

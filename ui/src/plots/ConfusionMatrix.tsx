@@ -49,7 +49,7 @@ export function ConfusionMatrix({ confusion, title }: { confusion: Confusion; ti
                     return (
                       <td
                         key={predicted}
-                        className={`${actual === predicted ? "right" : "wrong"} ${share > 0.55 ? "strong" : ""} ${value === 0 ? "zero" : ""}`}
+                        className={`${actual === predicted ? "right" : "wrong"} ${share > 0.7 ? "strong" : ""} ${value === 0 ? "zero" : ""}`}
                         style={{ "--share": share } as React.CSSProperties}
                         title={`${label} predicted as ${labels[predicted]}: ${value} of ${sum} (${(share * 100).toFixed(1)} %)`}
                       >

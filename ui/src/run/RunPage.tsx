@@ -65,7 +65,7 @@ export function RunPage() {
                 key={each}
                 to="/experiments/$experimentId/runs/$runId/{-$tab}"
                 params={{ experimentId, runId, tab: each === "overview" ? undefined : each }}
-                aria-current={each === tab ? "page" : undefined}
+                activeOptions={{ exact: true, includeSearch: false }}
               >
                 {TABS[each]}
               </Link>

@@ -13,11 +13,12 @@ import {
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useMemo, useRef } from "react";
 import { isCached, isPipeline, type Run } from "../api/run";
-import { exactNumber, shortNumber } from "../format/number";
+import { columnNumber, exactNumber } from "../format/number";
 import { duration } from "../format/time";
 import { Icon } from "../part/Icon";
 import { Ago, CachedMark, StatusMark } from "../part/Marks";
 import { RunLink } from "../part/RunLink";
+import { useNarrow } from "../part/narrow";
 import { useNow } from "../part/now";
 import { isTyping, useKey } from "../shell/keys";
 import { bestValue, usualBest, type Best } from "./best";
@@ -63,12 +64,20 @@ type TableRow = Row<typeof features, RunRow>;
 const ROW_HEIGHT = 36;
 const SELECT_WIDTH = 40;
 const NAME_WIDTH = 240;
+const NARROW_NAME_WIDTH = 176;
 const NAME = column("attributes", "run_name");
 
 function columnWidth(entry: Column): number {
-  if (entry.group === "metrics") return Math.min(190, Math.max(104, columnTitle(entry).length * 7 + 44));
-  if (entry.group === "attributes") return entry.key === "run_id" ? 260 : entry.key === "start_time" ? 118 : 100;
-  return Math.min(190, Math.max(104, columnTitle(entry).length * 7 + 44));
+  if (entry.group === "attributes") return entry.key === "run_id" ? 260 : entry.key === "start_time" ? 108 : 96;
+  // Only what follows the last dot stands in large letters.
+  const title = columnTitle(entry);
+  const length = entry.group === "metrics" ? title.length - 1 - title.lastIndexOf(".") : title.length;
+  return Math.min(190, Math.max(96, length * 7 + 36));
+}
+
+function holdsNumbers(rows: readonly RunRow[], entry: Column): boolean {
+  const values = rows.map((row) => row.run.params.get(entry.key)).filter((value) => value !== undefined);
+  return values.length > 0 && values.every((value) => value.trim() !== "" && Number.isFinite(Number(value)));
 }
 
 function Cell({ run, entry, isBest, now }: { run: Run; entry: Column; isBest: boolean; now: number }) {
@@ -82,7 +91,7 @@ function Cell({ run, entry, isBest, now }: { run: Run; entry: Column; isBest: bo
   if (entry.key === "duration") return <>{duration(value)}</>;
   return (
     <span className={isBest ? "best-mark" : undefined} title={isBest ? `${exactNumber(value)}, the best here` : exactNumber(value)}>
-      {shortNumber(value)}
+      {columnNumber(value)}
       {isBest && <span className="hidden"> (best)</span>}
     </span>
   );
@@ -92,6 +101,7 @@ function Cell({ run, entry, isBest, now }: { run: Run; entry: Column; isBest: bo
 export function RunTable(props: RunTableProps) {
   const { rows, columns, order, onOrder, best, selection, onSelection, expanded, onExpanded, onEnd, more } = props;
   const now = useNow();
+  const nameWidth = useNarrow() ? NARROW_NAME_WIDTH : NAME_WIDTH;
   const scroller = useRef<HTMLDivElement>(null);
 
   const defs = useMemo<Def[]>(() => {
@@ -135,6 +145,16 @@ export function RunTable(props: RunTableProps) {
     }
     return values;
   }, [rows, columns, best]);
+
+  // Params are text, but a column that holds only numbers is read as one.
+  const numeric = useMemo(() => {
+    const ids = columns
+      .filter((entry) => entry.group === "metrics" || (entry.group === "params" && holdsNumbers(rows, entry)))
+      .map((entry) => entry.id);
+    return new Set(ids);
+  }, [rows, columns]);
+  const firsts = new Set(columns.filter((entry, index) => index > 0 && entry.group !== columns[index - 1]?.group).map((entry) => entry.id));
+  const cellClass = (entry: Column) => `${numeric.has(entry.id) ? "number" : ""} ${firsts.has(entry.id) ? "first" : ""}`;
 
   const visible = table.getRowModel().rows;
   // eslint-disable-next-line react-hooks/incompatible-library -- the virtualizer renders by itself and must not be memoised
@@ -202,7 +222,7 @@ export function RunTable(props: RunTableProps) {
 
   const allSelected = rows.length > 0 && rows.every((row) => selection[row.run.id]);
   const someSelected = rows.some((row) => selection[row.run.id]);
-  const width = SELECT_WIDTH + NAME_WIDTH + table.getTotalSize();
+  const width = SELECT_WIDTH + nameWidth + table.getTotalSize();
   const [groupHeaders, columnHeaders] = table.getHeaderGroups();
 
   const headerCell = (entry: Column, className = "") => {
@@ -222,7 +242,7 @@ export function RunTable(props: RunTableProps) {
         scope="col"
         rowSpan={entry.id === NAME.id ? 2 : undefined}
         aria-sort={sorted}
-        className={`${className} ${entry.group} ${sorted ? "sorted" : ""}`}
+        className={`${className} ${cellClass(entry)} ${sorted ? "sorted" : ""}`}
       >
         {sortable ? (
           <button type="button" className="head-button" title={`Sort by ${title}`} onClick={() => onOrder(entry)}>
@@ -247,7 +267,7 @@ export function RunTable(props: RunTableProps) {
       >
         <colgroup>
           <col style={{ width: SELECT_WIDTH }} />
-          <col style={{ width: NAME_WIDTH }} />
+          <col style={{ width: nameWidth }} />
           {table.getAllLeafColumns().map((leaf) => (
             <col key={leaf.id} style={{ width: leaf.getSize() }} />
           ))}
@@ -266,11 +286,21 @@ export function RunTable(props: RunTableProps) {
               />
             </th>
             {headerCell(NAME, "name-cell")}
-            {groupHeaders?.headers.map((header) => (
-              <th key={header.id} colSpan={header.colSpan} scope="colgroup" className="group-head">
-                {String(header.column.columnDef.header ?? "")}
-              </th>
-            ))}
+            {groupHeaders?.headers.map((header) => {
+              const title = String(header.column.columnDef.header ?? "");
+              // What has no title heads nothing.
+              const Part = title === "" ? "td" : "th";
+              return (
+                <Part
+                  key={header.id}
+                  colSpan={header.colSpan}
+                  scope={title === "" ? undefined : "colgroup"}
+                  className={`group-head ${header.index > 0 ? "first" : ""}`}
+                >
+                  {title}
+                </Part>
+              );
+            })}
           </tr>
           <tr>
             {columnHeaders?.headers.map((header) => {
@@ -326,7 +356,7 @@ export function RunTable(props: RunTableProps) {
                   const value = entry.group === "metrics" ? run.metrics.get(entry.key)?.value : undefined;
                   const isBest = row.depth === 0 && value !== undefined && value === bests.get(entry.id);
                   return (
-                    <td key={entry.id} className={entry.group === "metrics" ? "number" : entry.group}>
+                    <td key={entry.id} className={cellClass(entry)}>
                       <Cell run={run} entry={entry} isBest={isBest} now={now} />
                     </td>
                   );

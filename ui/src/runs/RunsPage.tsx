@@ -11,6 +11,7 @@ import { Command } from "../part/Copy";
 import { Confirm } from "../part/Confirm";
 import { Icon } from "../part/Icon";
 import { Empty, Failure, Loading } from "../part/Notes";
+import { useNarrow } from "../part/narrow";
 import { Segments } from "../part/Segments";
 import { useKey } from "../shell/keys";
 import { ColumnPicker } from "./ColumnPicker";
@@ -68,6 +69,7 @@ export function RunsPage() {
   const [choice, setChoice] = useTableChoice(experimentId);
   const [selection, setSelection] = useState<RowSelectionState>({});
   const [expanded, setExpanded] = useState<ExpandedState>({});
+  const narrow = useNarrow();
   const [picking, setPicking] = useState(false);
   const [deleting, setDeleting] = useState(false);
 
@@ -123,7 +125,7 @@ export function RunsPage() {
   }, [nested, runs, nestedRuns.data, openIds, open]);
 
   const keys = useMemo(() => knownKeys([...runs, ...(nestedRuns.data ?? NO_RUNS)]), [runs, nestedRuns.data]);
-  const columns = useMemo(() => arrangeColumns(choice.columns ?? defaultColumns(runs)), [choice.columns, runs]);
+  const columns = useMemo(() => arrangeColumns(choice.columns ?? defaultColumns(runs), narrow), [choice.columns, runs, narrow]);
 
   const change = useCallback(
     (next: { filter?: string; sort?: string; view?: "nested" | "flat" }) =>
@@ -257,9 +259,8 @@ export function RunsPage() {
             stale={query.isPlaceholderData}
           />
           <p className="table-note" role="status">
-            {count(runs.length, "run")}
-            {hasNextPage ? " loaded, more on the way down" : ""}
-            {nested && " at the top level"}
+            {count(runs.length, nested ? "top-level run" : "run")}
+            {hasNextPage && " loaded, more when you scroll"}
             {selected.length > 0 && ` · ${selected.length} selected`}
           </p>
         </>

@@ -125,10 +125,13 @@ export function defaultColumns(runs: readonly Run[]): Column[] {
   ];
 }
 
-/** Columns in the order of the table: when, metrics, params, tags, then what identifies the run. */
-export function arrangeColumns(columns: readonly Column[]): Column[] {
+/**
+ * Columns in the order of the table: when, metrics, params, tags, then what identifies the run. Where only two columns
+ * fit beside the name, the metrics come first.
+ */
+export function arrangeColumns(columns: readonly Column[], narrow = false): Column[] {
   const place = (entry: Column): number => {
-    if (entry.group === "attributes") return entry.key === "start_time" ? 0 : entry.key === "duration" ? 1 : 5;
+    if (entry.group === "attributes") return !narrow && entry.key === "start_time" ? 0 : !narrow && entry.key === "duration" ? 1 : 5;
     return entry.group === "metrics" ? 2 : entry.group === "params" ? 3 : 4;
   };
   return columns.map((entry, index) => ({ entry, index })).sort((a, b) => place(a.entry) - place(b.entry) || a.index - b.index).map(({ entry }) => entry);

@@ -77,6 +77,7 @@ describe("columns", () => {
   it("stand in the order of the table", () => {
     const chosen = [column("attributes", "commit"), column("params", "p"), column("metrics", "m"), column("attributes", "start_time")];
     expect(arrangeColumns(chosen).map((entry) => entry.key)).toEqual(["start_time", "m", "p", "commit"]);
+    expect(arrangeColumns(chosen, true).map((entry) => entry.key)).toEqual(["m", "p", "commit", "start_time"]);
   });
 });
 

@@ -66,7 +66,7 @@ export function Shell() {
         <div className="top-end">
           <button
             type="button"
-            className="icon-button"
+            className="icon-button keyboard-help"
             onClick={() => setHelpOpen(true)}
             aria-label="Keyboard shortcuts"
             title="Keyboard shortcuts (?)"
