@@ -3,4 +3,7 @@
 //!
 //! [`onnx`] is the interpreter of tabular models and the format's messages.
 
+pub mod error;
 pub mod onnx;
+
+pub use error::Error;

@@ -1,0 +1,565 @@
+//! TreeEnsembleClassifier, TreeEnsembleRegressor and TreeEnsemble.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use super::super::attributes::Attributes;
+use super::super::proto::{TensorProto, element};
+use super::super::tensor::{Data, Labels, Tensor, Value, count};
+use super::forest::{Aggregate, Branch, Forest, Inner, Mode, Scores, Weight};
+use super::scores::{PostTransform, Real, SecondClass, probit};
+use super::{Inputs, class_labels};
+
+#[derive(Debug)]
+pub(crate) struct Ensemble {
+    trees: Trees,
+    /// The forest for 64-bit inputs when the file has 32-bit thresholds; made when it is first needed.
+    widened: OnceLock<Forest<f64>>,
+    base: Vec<f64>,
+    post: PostTransform,
+    role: Role,
+}
+
+#[derive(Debug)]
+enum Trees {
+    F32(Forest<f32>),
+    F64(Forest<f64>),
+}
+
+#[derive(Debug)]
+enum Role {
+    Classifier {
+        labels: Arc<Labels>,
+        /// Two classes, but weights for one of them only.
+        one_sided: bool,
+        all_positive: bool,
+    },
+    Regressor {
+        aggregate: Aggregate,
+        /// TreeEnsemble gives back the type of its input; TreeEnsembleRegressor always 32-bit floats.
+        keeps_type: bool,
+    },
+}
+
+/// Numbers that a file gives as 32-bit floats or as a tensor of either float type.
+enum Numbers<'m> {
+    F32(Cow<'m, [f32]>),
+    F64(Vec<f64>),
+}
+
+impl Numbers<'_> {
+    fn wide(&self) -> Vec<f64> {
+        match self {
+            Self::F32(items) => items.iter().map(|x| f64::from(*x)).collect(),
+            Self::F64(items) => items.clone(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(items) => items.len(),
+            Self::F64(items) => items.len(),
+        }
+    }
+}
+
+fn numbers<'m>(attributes: &Attributes<'m>, name: &str) -> Result<Numbers<'m>, String> {
+    let plain = attributes.floats(name)?;
+    match attributes.tensor(&format!("{name}_as_tensor"))? {
+        None => Ok(Numbers::F32(Cow::Borrowed(plain))),
+        Some(_) if !plain.is_empty() => Err(format!("`{name}` is given twice")),
+        Some(tensor) => float_numbers(tensor, name),
+    }
+}
+
+fn float_numbers<'m>(tensor: Tensor, name: &str) -> Result<Numbers<'m>, String> {
+    match tensor.into_parts().1 {
+        Data::F32(items) => Ok(Numbers::F32(Cow::Owned(items))),
+        Data::F64(items) => Ok(Numbers::F64(items)),
+        other => Err(format!("`{name}` holds {}, not floats", other.element())),
+    }
+}
+
+fn same_length(what: &str, found: usize, expected: usize) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("`{what}` has {found} entries, expected {expected}")) }
+}
+
+/// The lists that describe the trees in both the classifier and the regressor.
+struct Listed {
+    inner: Vec<Inner<f64>>,
+    leaves: usize,
+    roots: Vec<Branch>,
+    weights: Vec<Weight<f64>>,
+    /// Whether thresholds or weights are 64-bit.
+    wide: bool,
+}
+
+fn listed(attributes: &Attributes<'_>, target: &str) -> Result<Listed, String> {
+    attributes.ignore(&["nodes_hitrates", "nodes_hitrates_as_tensor"]);
+    let tree_ids = attributes.ints("nodes_treeids")?;
+    let node_ids = attributes.ints("nodes_nodeids")?;
+    let features = attributes.ints("nodes_featureids")?;
+    let on_true = attributes.ints("nodes_truenodeids")?;
+    let on_false = attributes.ints("nodes_falsenodeids")?;
+    let missing = attributes.ints("nodes_missing_value_tracks_true")?;
+    let modes = attributes.strings("nodes_modes")?;
+    let thresholds = numbers(attributes, "nodes_values")?;
+    let total = tree_ids.len();
+    if total == 0 {
+        return Err("it has no trees".into());
+    }
+    same_length("nodes_nodeids", node_ids.len(), total)?;
+    same_length("nodes_featureids", features.len(), total)?;
+    same_length("nodes_truenodeids", on_true.len(), total)?;
+    same_length("nodes_falsenodeids", on_false.len(), total)?;
+    same_length("nodes_modes", modes.len(), total)?;
+    same_length("nodes_values", thresholds.len(), total)?;
+    if !missing.is_empty() {
+        same_length("nodes_missing_value_tracks_true", missing.len(), total)?;
+    }
+
+    // Which branch a node id of a tree is, in the numbering of inner nodes and of leaves.
+    let mut branches: HashMap<(i64, i64), Branch> = HashMap::with_capacity(total);
+    let (mut inner_count, mut leaves) = (0, 0);
+    for position in 0..total {
+        let branch = if modes[position] == "LEAF" {
+            leaves += 1;
+            Branch::Leaf(leaves - 1)
+        } else {
+            inner_count += 1;
+            Branch::Inner(inner_count - 1)
+        };
+        let id = (tree_ids[position], node_ids[position]);
+        if branches.insert(id, branch).is_some() {
+            return Err(format!("node {} of tree {} is given twice", id.1, id.0));
+        }
+    }
+    let branch_of = |tree: i64, node: i64| {
+        branches.get(&(tree, node)).copied().ok_or_else(|| format!("tree {tree} has no node {node}"))
+    };
+
+    let wide_thresholds = thresholds.wide();
+    let mut inner = Vec::with_capacity(inner_count);
+    let mut roots = Vec::new();
+    let mut known_trees = std::collections::HashSet::new();
+    for position in 0..total {
+        let tree = tree_ids[position];
+        if position == 0 || tree_ids[position - 1] != tree {
+            if !known_trees.insert(tree) {
+                return Err(format!("the nodes of tree {tree} are not in one piece"));
+            }
+            roots.push(branch_of(tree, node_ids[position])?);
+        }
+        let mode = match modes[position].as_str() {
+            "LEAF" => continue,
+            "BRANCH_LEQ" => Mode::LessOrEqual,
+            "BRANCH_LT" => Mode::Less,
+            "BRANCH_GTE" => Mode::GreaterOrEqual,
+            "BRANCH_GT" => Mode::Greater,
+            "BRANCH_EQ" => Mode::Equal,
+            "BRANCH_NEQ" => Mode::NotEqual,
+            other => return Err(format!("node mode `{other}` is not known")),
+        };
+        inner.push(Inner {
+            feature: features[position],
+            threshold: wide_thresholds[position],
+            mode,
+            missing_is_true: missing.get(position).is_some_and(|flag| *flag == 1),
+            on_true: branch_of(tree, on_true[position])?,
+            on_false: branch_of(tree, on_false[position])?,
+        });
+    }
+
+    let weight_trees = attributes.ints(&format!("{target}_treeids"))?;
+    let weight_nodes = attributes.ints(&format!("{target}_nodeids"))?;
+    let weight_targets = attributes.ints(&format!("{target}_ids"))?;
+    let values = numbers(attributes, &format!("{target}_weights"))?;
+    same_length(&format!("{target}_nodeids"), weight_nodes.len(), weight_trees.len())?;
+    same_length(&format!("{target}_ids"), weight_targets.len(), weight_trees.len())?;
+    same_length(&format!("{target}_weights"), values.len(), weight_trees.len())?;
+    let wide_values = values.wide();
+    let mut weights = Vec::with_capacity(weight_trees.len());
+    for position in 0..weight_trees.len() {
+        // Weights of inner nodes are never reached.
+        let Branch::Leaf(leaf) = branch_of(weight_trees[position], weight_nodes[position])? else { continue };
+        let target = usize::try_from(weight_targets[position])
+            .map_err(|_| format!("target {} is negative", weight_targets[position]))?;
+        weights.push(Weight { leaf, target, value: wide_values[position] });
+    }
+    let wide = matches!(thresholds, Numbers::F64(_)) || matches!(values, Numbers::F64(_));
+    Ok(Listed { inner, leaves, roots, weights, wide })
+}
+
+impl Listed {
+    fn plant(&self, targets: usize) -> Result<Trees, String> {
+        if self.wide {
+            let forest = Forest::build(&self.inner, self.leaves, &self.roots, &self.weights, targets)?;
+            return Ok(Trees::F64(forest));
+        }
+        // Every number came from 32 bits, so narrowing is exact.
+        let inner: Vec<_> = self
+            .inner
+            .iter()
+            .map(|node| Inner {
+                feature: node.feature,
+                threshold: node.threshold as f32,
+                mode: node.mode,
+                missing_is_true: node.missing_is_true,
+                on_true: node.on_true,
+                on_false: node.on_false,
+            })
+            .collect();
+        let weights: Vec<_> = self
+            .weights
+            .iter()
+            .map(|weight| Weight { leaf: weight.leaf, target: weight.target, value: weight.value as f32 })
+            .collect();
+        Ok(Trees::F32(Forest::build(&inner, self.leaves, &self.roots, &weights, targets)?))
+    }
+}
+
+fn check_base(base: &[f64], targets: usize) -> Result<(), String> {
+    if base.len() > targets {
+        return Err(format!("`base_values` has {} entries for {targets} targets", base.len()));
+    }
+    Ok(())
+}
+
+impl Ensemble {
+    pub(super) fn classifier(attributes: &Attributes<'_>) -> Result<Self, String> {
+        let labels = class_labels(attributes, "classlabels_int64s", "classlabels_strings")?;
+        if labels.len() < 2 {
+            return Err("a classifier needs two class labels at least".into());
+        }
+        let listed = listed(attributes, "class")?;
+        let base = numbers(attributes, "base_values")?.wide();
+        check_base(&base, labels.len())?;
+        let classes: std::collections::HashSet<usize> =
+            listed.weights.iter().map(|weight| weight.target).collect();
+        Ok(Self {
+            trees: listed.plant(labels.len())?,
+            widened: OnceLock::new(),
+            base,
+            post: PostTransform::of(attributes)?,
+            role: Role::Classifier {
+                one_sided: labels.len() == 2 && classes.len() == 1,
+                all_positive: listed
+                    .weights
+                    .iter()
+                    .all(|weight| weight.value >= 0.0 || weight.value.is_nan()),
+                labels: Arc::new(labels),
+            },
+        })
+    }
+
+    pub(super) fn regressor(attributes: &Attributes<'_>) -> Result<Self, String> {
+        let targets = attributes.int_or("n_targets", 1)?;
+        let targets = usize::try_from(targets)
+            .ok()
+            .filter(|n| (1..=1 << 20).contains(n))
+            .ok_or_else(|| format!("n_targets {targets} is out of range"))?;
+        let aggregate = match attributes.string("aggregate_function")?.as_deref() {
+            None | Some("SUM") => Aggregate::Sum,
+            Some("AVERAGE") => Aggregate::Average,
+            Some("MIN") => Aggregate::Min,
+            Some("MAX") => Aggregate::Max,
+            Some(other) => return Err(format!("aggregate_function `{other}` is not known")),
+        };
+        let listed = listed(attributes, "target")?;
+        let base = numbers(attributes, "base_values")?.wide();
+        check_base(&base, targets)?;
+        Ok(Self {
+            trees: listed.plant(targets)?,
+            widened: OnceLock::new(),
+            base,
+            post: PostTransform::of(attributes)?,
+            role: Role::Regressor { aggregate, keeps_type: false },
+        })
+    }
+
+    /// TreeEnsemble of `ai.onnx.ml` 5: inner nodes and leaves in lists of their own.
+    pub(super) fn general(attributes: &Attributes<'_>) -> Result<Self, String> {
+        attributes.ignore(&["nodes_hitrates"]);
+        let targets = attributes.int_or("n_targets", 1)?;
+        let targets = usize::try_from(targets)
+            .ok()
+            .filter(|n| (1..=1 << 20).contains(n))
+            .ok_or_else(|| format!("n_targets {targets} is out of range"))?;
+        let aggregate = match attributes.int_or("aggregate_function", 1)? {
+            0 => Aggregate::Average,
+            1 => Aggregate::Sum,
+            2 => Aggregate::Min,
+            3 => Aggregate::Max,
+            other => return Err(format!("aggregate_function {other} is not known")),
+        };
+        let post = match attributes.int_or("post_transform", 0)? {
+            0 => PostTransform::None,
+            1 => PostTransform::Softmax,
+            2 => PostTransform::Logistic,
+            3 => PostTransform::SoftmaxZero,
+            4 => PostTransform::Probit,
+            other => return Err(format!("post_transform {other} is not known")),
+        };
+        if attributes.has("membership_values") {
+            return Err("nodes with the mode BRANCH_MEMBER are not supported".into());
+        }
+        let splits = attributes.tensor("nodes_splits")?.ok_or("`nodes_splits` is missing")?;
+        let splits = float_numbers(splits, "nodes_splits")?;
+        let leaf_weights = attributes.tensor("leaf_weights")?.ok_or("`leaf_weights` is missing")?;
+        let leaf_weights = float_numbers(leaf_weights, "leaf_weights")?;
+        let modes = bytes(attributes.tensor_proto("nodes_modes")?.ok_or("`nodes_modes` is missing")?)?;
+        let features = attributes.ints("nodes_featureids")?;
+        let on_true = attributes.ints("nodes_truenodeids")?;
+        let on_false = attributes.ints("nodes_falsenodeids")?;
+        let true_leaf = attributes.ints("nodes_trueleafs")?;
+        let false_leaf = attributes.ints("nodes_falseleafs")?;
+        let missing = attributes.ints("nodes_missing_value_tracks_true")?;
+        let leaf_targets = attributes.ints("leaf_targetids")?;
+        let roots = attributes.ints("tree_roots")?;
+        let total = features.len();
+        same_length("nodes_splits", splits.len(), total)?;
+        same_length("nodes_modes", modes.len(), total)?;
+        same_length("nodes_truenodeids", on_true.len(), total)?;
+        same_length("nodes_falsenodeids", on_false.len(), total)?;
+        same_length("nodes_trueleafs", true_leaf.len(), total)?;
+        same_length("nodes_falseleafs", false_leaf.len(), total)?;
+        same_length("leaf_weights", leaf_weights.len(), leaf_targets.len())?;
+        if !missing.is_empty() {
+            same_length("nodes_missing_value_tracks_true", missing.len(), total)?;
+        }
+        if roots.is_empty() {
+            return Err("it has no trees".into());
+        }
+        let index = |number: i64| usize::try_from(number).map_err(|_| format!("there is no node {number}"));
+        let branch = |number: i64, leaf: i64| {
+            index(number).map(|n| if leaf == 0 { Branch::Inner(n) } else { Branch::Leaf(n) })
+        };
+        let wide_splits = splits.wide();
+        let mut inner = Vec::with_capacity(total);
+        for position in 0..total {
+            let mode = match modes[position] {
+                0 => Mode::LessOrEqual,
+                1 => Mode::Less,
+                2 => Mode::GreaterOrEqual,
+                3 => Mode::Greater,
+                4 => Mode::Equal,
+                5 => Mode::NotEqual,
+                other => return Err(format!("node mode {other} is not supported")),
+            };
+            inner.push(Inner {
+                feature: features[position],
+                threshold: wide_splits[position],
+                mode,
+                missing_is_true: missing.get(position).is_some_and(|flag| *flag == 1),
+                on_true: branch(on_true[position], true_leaf[position])?,
+                on_false: branch(on_false[position], false_leaf[position])?,
+            });
+        }
+        let wide_weights = leaf_weights.wide();
+        let mut weights = Vec::with_capacity(leaf_targets.len());
+        for (leaf, (target, value)) in leaf_targets.iter().zip(wide_weights).enumerate() {
+            weights.push(Weight { leaf, target: index(*target)?, value });
+        }
+        let wide = matches!(splits, Numbers::F64(_)) || matches!(leaf_weights, Numbers::F64(_));
+        let roots =
+            roots.iter().map(|root| index(*root).map(Branch::Inner)).collect::<Result<Vec<_>, _>>()?;
+        let listed = Listed { inner, leaves: leaf_targets.len(), roots, weights, wide };
+        Ok(Self {
+            trees: listed.plant(targets)?,
+            widened: OnceLock::new(),
+            base: Vec::new(),
+            post,
+            role: Role::Regressor { aggregate, keeps_type: true },
+        })
+    }
+
+    pub(super) fn outputs(&self) -> usize {
+        match self.role {
+            Role::Classifier { .. } => 2,
+            Role::Regressor { .. } => 1,
+        }
+    }
+
+    pub(super) fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Value>, String> {
+        let x = inputs.tensor(0)?;
+        match (&self.trees, x.data()) {
+            (Trees::F32(forest), Data::F64(items)) => {
+                self.evaluate(self.widened.get_or_init(|| forest.widened()), items, x)
+            }
+            (Trees::F32(forest), _) => self.evaluate(forest, &x.to_f32()?, x),
+            (Trees::F64(forest), Data::F64(items)) => self.evaluate(forest, items, x),
+            (Trees::F64(forest), _) => {
+                let items: Vec<f64> = x.to_f32()?.iter().map(|x| f64::from(*x)).collect();
+                self.evaluate(forest, &items, x)
+            }
+        }
+    }
+
+    fn evaluate<T: Real>(&self, forest: &Forest<T>, items: &[T], x: &Tensor) -> Result<Vec<Value>, String> {
+        let (rows, columns) = x.rows_and_columns()?;
+        if columns < forest.columns() {
+            return Err(format!("its input has {columns} columns, the trees read {}", forest.columns()));
+        }
+        count(&[rows, forest.targets().max(2)])?;
+        let base: Vec<T> = self.base.iter().map(|x| T::from_f64(*x)).collect();
+        match &self.role {
+            Role::Classifier { labels, one_sided, all_positive } => {
+                let scores = forest.scores(items, rows, columns, Aggregate::Sum);
+                let rule = ClassRule {
+                    classes: labels.len(),
+                    one_sided: *one_sided,
+                    all_positive: *all_positive,
+                    base,
+                    post: self.post,
+                };
+                let (chosen, probabilities) = rule.finish(scores);
+                let width = labels.len();
+                Ok(vec![
+                    labels.pick(&chosen).into(),
+                    Tensor::new(vec![rows, width], Data::F32(probabilities))?.into(),
+                ])
+            }
+            Role::Regressor { aggregate, keeps_type } => {
+                let scores = forest.scores(items, rows, columns, *aggregate);
+                let values = self.finish_regression(scores, forest, *aggregate, &base);
+                let shape = vec![rows, forest.targets()];
+                let wide = *keeps_type && matches!(x.data(), Data::F64(_));
+                let data = if wide {
+                    Data::F64(values.iter().map(|x| x.to_f64()).collect())
+                } else {
+                    Data::F32(values.iter().map(|x| x.to_f32()).collect())
+                };
+                Ok(vec![Tensor::new(shape, data)?.into()])
+            }
+        }
+    }
+
+    fn finish_regression<T: Real>(
+        &self,
+        scores: Scores<T>,
+        forest: &Forest<T>,
+        aggregate: Aggregate,
+        base: &[T],
+    ) -> Vec<T> {
+        let targets = forest.targets();
+        let mut values = scores.values;
+        if aggregate == Aggregate::Average {
+            let trees = T::from_count(forest.trees());
+            for value in &mut values {
+                *value /= trees;
+            }
+        }
+        if base.len() == targets {
+            for row in values.chunks_exact_mut(targets) {
+                for (value, base) in row.iter_mut().zip(base) {
+                    *value += *base;
+                }
+            }
+        }
+        if targets > 1 {
+            for row in values.chunks_exact_mut(targets) {
+                self.post.apply(row);
+            }
+        } else if self.post == PostTransform::Probit {
+            for value in &mut values {
+                *value = T::from_f32(probit(value.to_f32()));
+            }
+        }
+        values
+    }
+}
+
+/// How the summed scores of a classifier become a label and probabilities. For two classes the format leaves
+/// much open; this follows onnxruntime.
+struct ClassRule<T> {
+    classes: usize,
+    one_sided: bool,
+    all_positive: bool,
+    base: Vec<T>,
+    post: PostTransform,
+}
+
+impl<T: Real> ClassRule<T> {
+    fn finish(&self, scores: Scores<T>) -> (Vec<usize>, Vec<f32>) {
+        let mut values = scores.values;
+        let mut positions = Vec::with_capacity(values.len() / self.classes);
+        let all = vec![true; self.classes];
+        for (row, scores_of_row) in values.chunks_exact_mut(self.classes).enumerate() {
+            let touched = match &scores.touched {
+                None => all.as_slice(),
+                Some(touched) => &touched[row * self.classes..(row + 1) * self.classes],
+            };
+            positions.push(match scores_of_row {
+                [first, second] => self.two(first, second, touched[1]),
+                many => self.many(many, touched),
+            });
+        }
+        (positions, values.into_iter().map(Real::to_f32).collect())
+    }
+
+    fn many(&self, scores: &mut [T], touched: &[bool]) -> usize {
+        for (score, base) in scores.iter_mut().zip(&self.base) {
+            *score += *base;
+        }
+        let mut best: Option<usize> = None;
+        for (class, score) in scores.iter().enumerate() {
+            let known = touched[class] || class < self.base.len();
+            if known && best.is_none_or(|best| *score > scores[best]) {
+                best = Some(class);
+            }
+        }
+        self.post.apply(scores);
+        best.unwrap_or(0)
+    }
+
+    fn two(&self, first: &mut T, second: &mut T, second_touched: bool) -> usize {
+        let mut single = !second_touched;
+        match self.base.as_slice() {
+            [_, base] if second_touched => {
+                *second = *base + *first;
+                *first = -*second;
+            }
+            [base0, base1] => {
+                *first += *base0;
+                *second += *base1;
+                single = false;
+            }
+            [base] => *first += *base,
+            _ => {}
+        }
+        let weight = if second_touched { *second } else { *first };
+        let half = T::ONE / (T::ONE + T::ONE);
+        let (class, rule) = match (self.one_sided, self.all_positive) {
+            (true, true) => (usize::from(weight > half), SecondClass::Complement),
+            (true, false) => (usize::from(weight > T::default()), SecondClass::Negative),
+            (false, _) => {
+                let rule = if self.base.is_empty() { SecondClass::Negative } else { SecondClass::Absent };
+                (usize::from(weight > T::default()), rule)
+            }
+        };
+        if single {
+            [*first, *second] = rule.expand(*first, self.post);
+        } else {
+            let mut both = [*first, *second];
+            self.post.apply(&mut both);
+            [*first, *second] = both;
+        }
+        class
+    }
+}
+
+/// The bytes of a UINT8 tensor.
+fn bytes(proto: &TensorProto) -> Result<Vec<u8>, String> {
+    if proto.data_type != element::UINT8 {
+        return Err("`nodes_modes` holds no bytes".into());
+    }
+    if !proto.raw_data.is_empty() {
+        return Ok(proto.raw_data.clone());
+    }
+    proto
+        .int32_data
+        .iter()
+        .map(|n| u8::try_from(*n).map_err(|_| format!("node mode {n} is not known")))
+        .collect()
+}
