@@ -32,6 +32,12 @@ pub enum Error {
         /// As given.
         uri: String,
     },
+    /// There is no store to read from.
+    #[error("there is no tracking store at `{}` yet", .path.display())]
+    NoStore {
+        /// The database that would be it.
+        path: PathBuf,
+    },
     /// An operation on a local file failed.
     #[error("cannot {action} `{}`", .path.display())]
     File {
@@ -140,7 +146,7 @@ impl Explain for Error {
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::Missing,
             Self::File { .. } => Kind::Denied,
             Self::Runtime { .. } | Self::Answer { .. } => Kind::Failed,
-            Self::NoRun { .. } | Self::NoRuns { .. } | Self::NoModel { .. } | Self::NothingBefore { .. } => {
+            Self::NoStore { .. } | Self::NoRun { .. } | Self::NoRuns { .. } | Self::NoModel { .. } | Self::NothingBefore { .. } => {
                 Kind::Missing
             }
             Self::ManyRuns { .. } | Self::BadModelUri { .. } => Kind::Usage,
@@ -157,7 +163,7 @@ impl Explain for Error {
             Self::UnknownStore { .. } => Some("use `sqlite:///FILE`, or the `http://` address of a server".into()),
             Self::NoRun { .. } => Some("`matraz runs list` shows the runs".into()),
             Self::ManyRuns { .. } => Some("give the run's id, or more letters of it".into()),
-            Self::NoRuns { .. } => Some("`matraz repro` makes one".into()),
+            Self::NoStore { .. } | Self::NoRuns { .. } => Some("`matraz repro` makes one".into()),
             Self::NoSection { example, .. } => Some(format!("add to it: {example}")),
             Self::NoModel { .. } => Some("`model.path` in `matraz.yaml` must be an output of the pipeline".into()),
             Self::GateClosed { .. } => Some("`matraz gate` shows all rules".into()),

@@ -51,6 +51,14 @@ impl Target {
         let artifacts = tracking.and_then(|t| t.artifacts.as_deref()).unwrap_or(DEFAULT_ARTIFACTS);
         Ok(Self::Embedded { store: StoreUri::parse(uri, root)?, artifacts: root.join(artifacts) })
     }
+
+    /// Whether the store can hold anything: an embedded one whose database is not there cannot.
+    pub fn exists(&self) -> bool {
+        match self {
+            Self::Embedded { store: StoreUri::Sqlite(path), .. } => path.exists(),
+            Self::Server { .. } => true,
+        }
+    }
 }
 
 /// An open tracking store. Its methods block.
@@ -64,6 +72,16 @@ pub struct Tracker {
 }
 
 impl Tracker {
+    /// Opens a store to read from it: one that is not there is an error and is not made.
+    pub fn open_existing(target: Target) -> Result<Self> {
+        match &target {
+            Target::Embedded { store: StoreUri::Sqlite(path), .. } if !path.exists() => {
+                Err(Error::NoStore { path: path.clone() })
+            }
+            _ => Self::open(target),
+        }
+    }
+
     /// Opens the store. An embedded one is made when it is not there.
     pub fn open(target: Target) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()

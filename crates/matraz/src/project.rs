@@ -35,9 +35,9 @@ impl Project {
         Ok(Self { root, settings, target })
     }
 
-    /// Opens the store.
+    /// Opens the store, which must be there.
     pub fn tracker(&self) -> Result<Tracker, Failure> {
-        Ok(Tracker::open(self.target.clone())?)
+        Ok(Tracker::open_existing(self.target.clone())?)
     }
 
     /// The experiment of the project: by the environment, `matraz.yaml`, or the folder's name.

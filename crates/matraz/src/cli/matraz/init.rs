@@ -71,7 +71,7 @@ tracking:
 ";
 
 /// What the tracking store leaves beside the project, and git must not take.
-const IGNORED: [&str; 2] = ["/mlflow.db*", "/mlartifacts"];
+const IGNORED: [(&str, &str); 2] = [("mlflow.db-wal", "/mlflow.db*"), ("mlartifacts", "/mlartifacts/")];
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let template = args.example.as_deref().and_then(Template::by_name);
@@ -113,8 +113,12 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             source,
         })?;
     }
-    if repo.git.is_some() {
-        add_lines(&repo.root.join(".gitignore"), &IGNORED)?;
+    if let Some(git) = &repo.git {
+        for (path, line) in IGNORED {
+            if !git.is_ignored(&repo.root.join(path))? {
+                add_lines(&repo.root.join(".gitignore"), &[line])?;
+            }
+        }
     }
     app.out.line("Initialized a Matraz project: .dvc/ and matraz.yaml.");
     if let Some(template) = template {

@@ -65,8 +65,12 @@ enum Command {
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let project = Project::here(app)?;
-    let tracker = project.tracker()?;
     let experiment = project.experiment(app, args.experiment.as_deref());
+    if matches!(args.command, Command::List { .. }) && !project.target.exists() {
+        list(&[], &experiment, false, args.json, app);
+        return Ok(Exit::OK);
+    }
+    let tracker = project.tracker()?;
     match args.command {
         Command::List { all, filter, limit } => {
             let kind = (!all).then(|| format!("tags.`{}` = 'pipeline'", tag::KIND));
