@@ -10,6 +10,7 @@
 //! come in as [`repo::Places`].
 
 pub mod cache;
+pub mod compare;
 pub mod config;
 pub mod error;
 pub mod git;

@@ -1,0 +1,5 @@
+//! The numbers, parameters and plots of a project, now and at commits, and how they differ.
+
+pub mod metrics;
+pub mod params;
+pub mod plots;

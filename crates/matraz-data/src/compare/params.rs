@@ -1,0 +1,109 @@
+//! Parameters files: which a project has, and the values in them.
+
+use std::path::{Path, PathBuf};
+
+use matraz_base::Value;
+
+use crate::index::Index;
+use crate::stage::address::join;
+use crate::stage::{PARAMS_FILE, params};
+use crate::{Error, Repo, Result};
+
+/// A parameters file of the workspace.
+#[derive(Debug)]
+pub struct ParamsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its values, nested as in the file; of a file of which stages read only some values, those.
+    pub values: Result<Value>,
+}
+
+/// The parameters of the project: `params.yaml` at its root whole, what stages read, and the files that `params:` of
+/// a pipeline file names.
+pub fn load(repo: &Repo) -> Result<Vec<ParamsFile>> {
+    load_from(&Index::load(repo)?, &repo.root)
+}
+
+/// Like [`load`], for an index that is at hand.
+pub fn load_from(index: &Index, root: &Path) -> Result<Vec<ParamsFile>> {
+    let mut files = Vec::new();
+    for (path, keys) in wanted(index, root, false) {
+        for path in super::metrics::expand(&path)? {
+            if let Some(text) = matraz_base::file::read_if_present(&path).map_err(Error::io("read", &path))? {
+                files
+                    .push(ParamsFile { values: params::parse(&path, &text).map(|v| choose(v, &keys)), path });
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Which files, and which of their values (none: all). `deps_only` leaves out what no stage reads.
+pub fn wanted(index: &Index, root: &Path, deps_only: bool) -> Vec<(PathBuf, Vec<String>)> {
+    let mut wanted: Vec<(PathBuf, Vec<String>)> = Vec::new();
+    for params in index.stages.iter().flat_map(|stage| &stage.params) {
+        add(&mut wanted, &params.path, &params.keys);
+    }
+    if !deps_only {
+        for pipeline in &index.pipelines {
+            let folder = pipeline.document.path.parent().unwrap_or(Path::new("/"));
+            for params in &pipeline.params {
+                add(&mut wanted, &join(folder, params), &[]);
+            }
+        }
+        add(&mut wanted, &root.join(PARAMS_FILE), &[]);
+    }
+    wanted
+}
+
+/// No keys stand for the whole file, which holds every key.
+fn add(wanted: &mut Vec<(PathBuf, Vec<String>)>, path: &Path, keys: &[String]) {
+    match wanted.iter_mut().find(|(known, _)| known == path) {
+        Some((_, known)) if keys.is_empty() || known.is_empty() => known.clear(),
+        Some((_, known)) => {
+            for key in keys {
+                if !known.contains(key) {
+                    known.push(key.clone());
+                }
+            }
+        }
+        None => wanted.push((path.to_path_buf(), keys.to_vec())),
+    }
+}
+
+/// The values at dotted `keys`, still nested; all when there are none.
+pub(super) fn choose(values: Value, keys: &[String]) -> Value {
+    if keys.is_empty() {
+        return values;
+    }
+    let mut chosen = Value::Map(matraz_base::Map::new());
+    for key in keys {
+        let parts: Vec<&str> = key.split('.').collect();
+        copy(&values, &mut chosen, &parts);
+    }
+    chosen
+}
+
+fn copy(from: &Value, into: &mut Value, parts: &[&str]) {
+    let (Value::Map(from), Value::Map(into), [first, rest @ ..]) = (from, into, parts) else { return };
+    let Some(value) = from.get(*first) else { return };
+    if rest.is_empty() || !matches!(value, Value::Map(_)) {
+        into.insert((*first).to_owned(), value.clone());
+        return;
+    }
+    let inner = into.entry((*first).to_owned()).or_insert_with(|| Value::Map(matraz_base::Map::new()));
+    copy(value, inner, rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_chosen_by_dotted_names_and_stay_nested() {
+        let values = params::parse(Path::new("p.yaml"), "a: {b: {c: 1, d: 2}, e: 3}\nf: 4\n").unwrap();
+        let keys = ["a.b.c".to_owned(), "a.e".to_owned(), "x.y".to_owned()];
+        assert_eq!(choose(values.clone(), &keys).to_string(), "{'a': {'b': {'c': 1}, 'e': 3}}");
+        assert_eq!(choose(values.clone(), &[]), values);
+    }
+}
