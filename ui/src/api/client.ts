@@ -22,6 +22,7 @@ export class ApiError extends Error {
     return this.status === 0 || this.status >= 500 || this.status === 429;
   }
 
+  /** True when what was asked for does not exist. */
   get missing(): boolean {
     return this.status === 404 || this.code === "RESOURCE_DOES_NOT_EXIST";
   }

@@ -109,16 +109,25 @@ export const PARENT_TAG = "mlflow.parentRunId";
 export const KIND_TAG = "matraz.kind";
 export const STAGE_TAG = "matraz.stage";
 export const CACHED_TAG = "matraz.cached";
+/** On a cached stage: the run that computed the outputs, and the seconds that took. */
+export const CACHED_FROM_TAG = "matraz.cached.run_id";
+export const CACHED_SAVED_TAG = "matraz.cached.saved_seconds";
+export const DIRTY_TAG = "matraz.git.dirty";
+export const ERROR_TAG = "matraz.error";
+export const EXIT_CODE_TAG = "matraz.exit_code";
+export const PEAK_MEMORY_TAG = "matraz.peak_memory_bytes";
+export const HOST_TAG = "matraz.host";
+export const GATE_TAG = "matraz.gate";
+export const GATE_RULES_TAG = "matraz.gate.rules";
 export const COMMIT_TAG = "mlflow.source.git.commit";
 
 export function isPipeline(run: Run): boolean {
   return run.tags.get(KIND_TAG) === "pipeline";
 }
 
-/** True when the stage's outputs came from the run cache. The tag holds `true` or the id of the run that made them. */
+/** True when the stage's outputs came from the run cache. */
 export function isCached(run: Run): boolean {
-  const value = run.tags.get(CACHED_TAG);
-  return value !== undefined && value !== "" && value !== "false";
+  return run.tags.get(CACHED_TAG) === "true";
 }
 
 export interface RunSearch {

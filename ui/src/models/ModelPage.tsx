@@ -10,6 +10,7 @@ import { Empty, Failure, Loading } from "../part/Notes";
 import { RunLink } from "../part/RunLink";
 import { bestValue, usualBest } from "../runs/best";
 import { aliasesOf, sortAliases } from "./alias";
+import { isHistory, readMoves, type Move } from "./history";
 
 const route = getRouteApi("/models/$name/");
 /** Versions whose runs are asked for their metrics. */
@@ -35,6 +36,7 @@ export function ModelPage() {
     getNextPageParam: (page) => page.nextPageToken,
   });
   const versions = useMemo(() => query.data?.pages.flatMap((page) => page.versions) ?? [], [query.data]);
+  const tags = (model.data?.tags ?? []).filter((tag) => !isHistory(tag));
   const champion = model.data?.aliases?.find(({ alias }) => alias === "champion");
 
   return (
@@ -62,9 +64,9 @@ export function ModelPage() {
       ) : (
         <>
           {model.data.description && <p className="note">{model.data.description}</p>}
-          {model.data.tags && model.data.tags.length > 0 && (
+          {tags.length > 0 && (
             <p className="chips">
-              {model.data.tags.map((tag) => (
+              {tags.map((tag) => (
                 <span key={tag.key} className="chip">
                   {tag.key}: {tag.value}
                 </span>
@@ -87,11 +89,39 @@ export function ModelPage() {
                 <h2>Serve it</h2>
                 <Command>{`matraz models serve -m models:/${name}${champion ? "@champion" : `/${versions[0]?.version ?? 1}`}`}</Command>
               </section>
+              <History name={name} moves={readMoves(model.data.tags ?? [])} />
             </>
           )}
         </>
       )}
     </div>
+  );
+}
+
+/** Promotions and rollbacks, from the journal that Matraz keeps with the model. */
+function History({ name, moves }: { name: string; moves: readonly Move[] }) {
+  if (moves.length === 0) return null;
+  return (
+    <section className="panel" aria-label="History of the aliases">
+      <h2>History</h2>
+      <ol className="moves">
+        {moves.map((move, index) => (
+          <li key={index}>
+            <span className="muted move-time">
+              <Ago at={move.at} />
+            </span>
+            <span>
+              <AliasMark alias={move.alias} /> {move.action === "rollback" ? "rolled back to" : "moved to"}{" "}
+              <Link to="/models/$name/versions/$version" params={{ name, version: move.version }}>
+                version {move.version}
+              </Link>
+              {move.by && <span className="muted"> by {move.by}</span>}
+              {move.reason && <span className="muted">: {move.reason}</span>}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </section>
   );
 }
 

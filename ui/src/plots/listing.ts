@@ -45,12 +45,18 @@ export function readPlots(json: string): PlotEntry[] {
       template: text(item.template) ?? "linear",
       x: text(item.x),
       y: names(item.y),
-      title: text(item.title) ?? id,
+      title: text(item.title) ?? nameOf(file),
       xLabel: text(item.x_label),
       yLabel: text(item.y_label),
     });
   }
   return plots;
+}
+
+/** `plots/roc_curve.csv` is called `roc curve` when nobody gave it a title. */
+function nameOf(file: string): string {
+  const name = file.slice(file.lastIndexOf("/") + 1);
+  return name.replace(/\.[^.]+$/, "").replaceAll("_", " ") || file;
 }
 
 const PICTURES = /\.(png|jpe?g|gif|webp|svg|bmp|avif)$/i;

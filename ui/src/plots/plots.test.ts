@@ -40,7 +40,7 @@ describe("readPlots", () => {
   it("keeps entries with a file and fills what is missing", () => {
     const plots = readPlots('[{"file":"a.csv"},{"id":"x"},{"id":"c","file":"c.csv","template":"confusion","x":"p","y":"a","title":"C"}]');
     expect(plots.map((plot) => [plot.id, plot.template, plot.title, plot.y])).toEqual([
-      ["a.csv", "linear", "a.csv", []],
+      ["a.csv", "linear", "a", []],
       ["c", "confusion", "C", ["a"]],
     ]);
   });

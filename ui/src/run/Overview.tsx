@@ -2,8 +2,22 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { versionsOfRun } from "../api/model";
-import { COMMIT_TAG, runDuration, type Run } from "../api/run";
-import { exactNumber, shortNumber } from "../format/number";
+import {
+  CACHED_SAVED_TAG,
+  COMMIT_TAG,
+  DIRTY_TAG,
+  ERROR_TAG,
+  EXIT_CODE_TAG,
+  GATE_RULES_TAG,
+  GATE_TAG,
+  HOST_TAG,
+  PARENT_TAG,
+  PEAK_MEMORY_TAG,
+  STAGE_TAG,
+  runDuration,
+  type Run,
+} from "../api/run";
+import { bytes, exactNumber, shortNumber } from "../format/number";
 import { duration } from "../format/time";
 import { ShortId } from "../part/Copy";
 import { Ago } from "../part/Marks";
@@ -13,7 +27,21 @@ import { Stages } from "./Stages";
 import { readDigest } from "./dataset";
 
 /** Tags that are shown elsewhere on the page, or that say nothing to a reader. */
-const SHOWN_ELSEWHERE = new Set([COMMIT_TAG, "mlflow.runName", "mlflow.user", "mlflow.parentRunId", "mlflow.source.git.branch", "mlflow.note.content"]);
+const SHOWN_ELSEWHERE = new Set([
+  COMMIT_TAG,
+  DIRTY_TAG,
+  ERROR_TAG,
+  EXIT_CODE_TAG,
+  GATE_RULES_TAG,
+  GATE_TAG,
+  HOST_TAG,
+  PARENT_TAG,
+  PEAK_MEMORY_TAG,
+  "mlflow.note.content",
+  "mlflow.runName",
+  "mlflow.source.git.branch",
+  "mlflow.user",
+]);
 
 function Fact({ name, children }: { name: string; children: ReactNode }) {
   return (
@@ -29,7 +57,10 @@ export function Overview({ run }: { run: Run }) {
   const length = runDuration(run, now);
   const commit = run.tags.get(COMMIT_TAG);
   const branch = run.tags.get("mlflow.source.git.branch");
-  const dirty = run.tags.get("matraz.dirty") === "true" || run.tags.get("mlflow.source.git.dirty") === "true";
+  const dirty = run.tags.get(DIRTY_TAG) === "true";
+  const host = run.tags.get(HOST_TAG);
+  const memory = Number(run.tags.get(PEAK_MEMORY_TAG) ?? Number.NaN);
+  const saved = Number(run.tags.get(CACHED_SAVED_TAG) ?? Number.NaN);
   const note = run.tags.get("mlflow.note.content");
   const versions = useQuery({
     queryKey: ["versions", "of-run", run.id],
@@ -37,6 +68,8 @@ export function Overview({ run }: { run: Run }) {
   });
   const metrics = [...run.metrics].sort(([a], [b]) => Number(a.includes(".")) - Number(b.includes(".")) || a.localeCompare(b));
   const params = [...run.params].sort(([a], [b]) => a.localeCompare(b));
+  const error = run.tags.get(ERROR_TAG);
+  const exitCode = run.tags.get(EXIT_CODE_TAG);
   const tags = [...run.tags].filter(([key]) => !SHOWN_ELSEWHERE.has(key)).sort(([a], [b]) => a.localeCompare(b));
 
   return (
@@ -46,6 +79,8 @@ export function Overview({ run }: { run: Run }) {
           <Ago at={run.startTime} />
         </Fact>
         <Fact name="Duration">{length === undefined ? "–" : duration(length)}</Fact>
+        {Number.isFinite(saved) && <Fact name="Saved by the run cache">{duration(saved * 1000)}</Fact>}
+        {Number.isFinite(memory) && <Fact name="Peak memory">{bytes(memory)}</Fact>}
         {run.user !== "" && <Fact name="User">{run.user}</Fact>}
         <Fact name="Commit">
           {commit ? (
@@ -62,6 +97,7 @@ export function Overview({ run }: { run: Run }) {
             <span className="muted">not recorded</span>
           )}
         </Fact>
+        {host && <Fact name="Machine">{host}</Fact>}
         {versions.data && versions.data.length > 0 && (
           <Fact name="Registered as">
             {versions.data.map((version) => (
@@ -76,6 +112,24 @@ export function Overview({ run }: { run: Run }) {
           </Fact>
         )}
       </dl>
+      {error && (
+        <div className="callout" role="note" aria-label="Why it failed">
+          <pre>
+            {error}
+            {exitCode && !error.includes(exitCode) ? ` (exit code ${exitCode})` : ""}
+          </pre>
+          {run.tags.has(STAGE_TAG) && (
+            <Link
+              className="button small"
+              to="/experiments/$experimentId/runs/$runId/{-$tab}"
+              params={{ experimentId: run.experimentId, runId: run.id, tab: "artifacts" }}
+              search={{ path: "matraz/stage.log" }}
+            >
+              What the command printed
+            </Link>
+          )}
+        </div>
+      )}
       {note && <p className="note">{note}</p>}
       <div className="columns">
         <div>
@@ -91,6 +145,7 @@ export function Overview({ run }: { run: Run }) {
         </div>
         <div>
           <Stages run={run} />
+          <Gate run={run} />
           <KeyTable
             title="Parameters"
             empty="This run logged no parameters."
@@ -106,6 +161,34 @@ export function Overview({ run }: { run: Run }) {
       </div>
     </div>
   );
+}
+
+/** The verdict of the last gate over this run, rule by rule. */
+function Gate({ run }: { run: Run }) {
+  const verdict = run.tags.get(GATE_TAG);
+  if (verdict === undefined) return null;
+  const kind = verdict === "pass" ? "good" : verdict === "fail" ? "bad" : "warn";
+  return (
+    <section className="panel" aria-label="Gate">
+      <h2>
+        Gate <span className={`chip ${kind}`}>{verdict}</span>
+      </h2>
+      <ul className="gate-rules">
+        {readRules(run.tags.get(GATE_RULES_TAG)).map((rule) => (
+          <li key={rule}>{rule}</li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function readRules(json: string | undefined): string[] {
+  try {
+    const rules: unknown = JSON.parse(json ?? "[]");
+    return Array.isArray(rules) ? rules.filter((rule): rule is string => typeof rule === "string") : [];
+  } catch {
+    return [];
+  }
 }
 
 function Data({ run }: { run: Run }) {

@@ -40,7 +40,7 @@ export function readFilterFault(filter: string, message: string): FilterFault {
     const sentence = caretAt === 0 ? say : first;
     if (offset >= 0 && caret >= offset) {
       const start = Math.min(caret - offset, filter.length);
-      const end = Math.min(start + width, filter.length + 1);
+      const end = width > 1 ? Math.min(start + width, filter.length + 1) : wordEnd(filter, start);
       const detail = [caretAt === 0 ? "" : say, ...others].filter((line) => line !== "").join("\n");
       return { sentence: sentence || first, detail: detail || undefined, place: { start, end } };
     }
@@ -48,6 +48,12 @@ export function readFilterFault(filter: string, message: string): FilterFault {
   }
   const detail = rest.join("\n").trim();
   return { sentence: first, detail: detail === "" ? undefined : detail, place: quotedPlace(filter, first) };
+}
+
+/** A single caret points at the start of a word, a number or a quoted text: all of it is marked. */
+function wordEnd(filter: string, start: number): number {
+  const word = /^(?:'[^']*'|"[^"]*"|`[^`]*`|[\w.]+|[<>=!]+)/.exec(filter.slice(start));
+  return start + (word?.[0].length ?? 1);
 }
 
 function quotedPlace(filter: string, sentence: string): FilterFault["place"] {

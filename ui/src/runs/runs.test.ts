@@ -125,6 +125,10 @@ describe("readFilterFault", () => {
       place: { start: 17, end: 19 },
     });
   });
+  it("marks the word that a single caret points at", () => {
+    const message = "Invalid filter: a number is expected\n  metrics.accuracy > abc AND x\n                     ^";
+    expect(readFilterFault("metrics.accuracy > abc AND x", message).place).toEqual({ start: 19, end: 22 });
+  });
   it("reads a caret one past the end", () => {
     const message = "a value is missing\n  metrics.accuracy >\n                    ^ expected a number";
     expect(readFilterFault("metrics.accuracy >", message)).toEqual({
