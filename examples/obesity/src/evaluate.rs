@@ -49,7 +49,7 @@ fn predictions(people: &[Person], answers: &[Answer]) -> String {
     for (person, answer) in people.iter().zip(answers) {
         text.push_str(&format!("{},{}", CLASSES[person.class], CLASSES[answer.class]));
         for probability in &answer.probabilities {
-            text.push_str(&format!(",{probability:.6}"));
+            text.push_str(&format!(",{probability}"));
         }
         text.push('\n');
     }

@@ -9,7 +9,7 @@ use matraz_base::yaml::{self, Key, Node, NodeKind};
 use matraz_base::{Place, Value};
 
 use crate::error::Error;
-use crate::forest::{ClassWeight, MaxFeatures, Settings};
+use crate::forest::{ClassWeight, MAX_TREES, MaxFeatures, Settings};
 use crate::table::read_text;
 
 /// All parameters of the pipeline.
@@ -73,7 +73,7 @@ impl Params {
             test_size: file.number("test_size", |share| share > 0.0 && share < 1.0)?,
             forest: Settings {
                 seed: file.whole("seed", 0, i64::MAX)? as u64,
-                n_estimators: file.whole("n_estimators", 1, 100_000)? as usize,
+                n_estimators: file.whole("n_estimators", 1, MAX_TREES as i64)? as usize,
                 max_depth: match file.get("max_depth")?.1 {
                     node if node.is_null() => None,
                     _ => Some(file.whole("max_depth", 1, 1000)? as usize),

@@ -1,6 +1,6 @@
 //! Growing one tree: a bootstrap sample, then the best split by Gini impurity until nothing is left to gain.
 
-use super::{Matrix, Node, Settings, Tree};
+use super::{Matrix, Node, Settings, Tree, VOTES};
 use crate::random::Random;
 
 /// A tree and how much every column lessened the impurity in it.
@@ -37,6 +37,8 @@ struct Grower<'a> {
     features: &'a Matrix,
     settings: &'a Settings,
     n_classes: usize,
+    /// The votes that each leaf shares out.
+    votes: u32,
     random: Random,
     samples: Vec<Sample>,
     /// All columns, in an order that drawing changes.
@@ -51,6 +53,7 @@ pub(super) fn tree(
     classes: &[usize],
     class_weights: &[f64],
     settings: &Settings,
+    votes: u32,
     mut random: Random,
 ) -> Grown {
     let mut drawn = vec![0u32; features.rows];
@@ -72,6 +75,7 @@ pub(super) fn tree(
         features,
         settings,
         n_classes: class_weights.len(),
+        votes,
         random,
         samples,
         columns: (0..features.columns).collect(),
@@ -112,15 +116,26 @@ impl Grower<'_> {
         totals
     }
 
-    /// What a leaf with these weights adds to the probabilities of the forest.
+    /// Shares the votes of a leaf out to its classes by their weights: whole votes, all of them, those left over
+    /// by rounding down to the classes that lost most by it.
     fn votes(&self, totals: &[f64]) -> Vec<(usize, f32)> {
-        let scale = totals.iter().sum::<f64>() * self.settings.n_estimators as f64;
-        totals
-            .iter()
-            .enumerate()
-            .filter(|(_, weight)| **weight > 0.0)
-            .map(|(class, weight)| (class, (weight / scale) as f32))
-            .collect()
+        let total: f64 = totals.iter().sum();
+        let exact = |class: usize| totals[class] / total * f64::from(self.votes);
+        let mut classes: Vec<usize> = (0..totals.len()).filter(|class| totals[*class] > 0.0).collect();
+        classes.sort_by(|a, b| exact(*b).fract().total_cmp(&exact(*a).fract()).then(a.cmp(b)));
+        let mut left_over =
+            classes.iter().fold(self.votes, |rest, class| rest.saturating_sub(exact(*class) as u32));
+        let mut votes = Vec::with_capacity(classes.len());
+        for class in classes {
+            let more = u32::from(left_over > 0);
+            left_over -= more;
+            let whole = exact(class) as u32 + more;
+            if whole > 0 {
+                votes.push((class, whole as f32 / VOTES as f32));
+            }
+        }
+        votes.sort_by_key(|(class, _)| *class);
+        votes
     }
 
     /// The best split of a node over a random choice of columns; `None` makes it a leaf. Columns that are

@@ -1,7 +1,9 @@
 //! A random forest of classification trees (Breiman, 2001) that is the same for the same seed on any number of
 //! threads.
 //!
-//! Thresholds and leaf values are `f32`, so that the forest and its ONNX form give the same answers bit by bit.
+//! The forest and its ONNX form give the same answers bit by bit, whoever runs it. For that, thresholds are `f32`,
+//! and the votes of the leaves are whole numbers of [`VOTES`]: then sums of votes are exact in `f32`, in any order
+//! of the trees, and the probabilities of a row add up to 1. Votes rounded one by one would drift apart by 1e-5.
 
 mod grow;
 
@@ -9,6 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::random::Random;
+
+/// How many votes a forest has, shared by its trees. Sums up to it are exact in `f32` when votes are counted in
+/// parts of it.
+pub const VOTES: u32 = 1 << 24;
+
+/// The most trees that a forest may have; each still has enough votes to tell shares of a leaf apart.
+pub const MAX_TREES: usize = 100_000;
 
 /// How many columns a node looks at before it splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +53,7 @@ pub enum ClassWeight {
 /// How to grow a forest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Number of trees.
+    /// Number of trees, at most [`MAX_TREES`].
     pub n_estimators: usize,
     /// Greatest depth of a tree; `None` grows until leaves are pure.
     pub max_depth: Option<usize>,
@@ -97,8 +106,8 @@ pub enum Node {
         /// Position of the node for greater values.
         right: usize,
     },
-    /// What the leaf adds to the probability of each class: its share of the leaf's rows divided by the number
-    /// of trees. Classes that are not in the leaf are left out.
+    /// What the leaf adds to the probability of each class: its share of the tree's votes. Classes that are not in
+    /// the leaf are left out.
     Leaf {
         /// Class and addend, by class.
         votes: Vec<(usize, f32)>,
@@ -143,7 +152,8 @@ impl Forest {
                     return grown;
                 }
                 let random = Random::for_part(settings.seed, number as u64);
-                grown.push((number, grow::tree(features, classes, &weights, settings, random)));
+                let votes = votes_of_tree(number, settings.n_estimators);
+                grown.push((number, grow::tree(features, classes, &weights, settings, votes, random)));
             }
         };
         let mut grown: Vec<(usize, grow::Grown)> = thread::scope(|scope| {
@@ -179,7 +189,7 @@ impl Forest {
         Self { trees, n_classes, importance }
     }
 
-    /// The probabilities of the classes for one row, added up tree after tree in `f32`.
+    /// The probabilities of the classes for one row; their sum is 1.
     pub fn probabilities(&self, row: &[f32]) -> Vec<f32> {
         let mut sums = vec![0.0; self.n_classes];
         for tree in &self.trees {
@@ -217,6 +227,12 @@ impl Forest {
     pub fn n_nodes(&self) -> usize {
         self.trees.iter().map(|tree| tree.nodes.len()).sum()
     }
+}
+
+/// The votes of one tree of `n_trees`; those of all trees are [`VOTES`].
+fn votes_of_tree(number: usize, n_trees: usize) -> u32 {
+    let before = |number: usize| (u64::from(VOTES) * number as u64 / n_trees as u64) as u32;
+    before(number + 1) - before(number)
 }
 
 fn class_weights(classes: &[usize], n_classes: usize, weighting: ClassWeight) -> Vec<f64> {
@@ -292,9 +308,21 @@ mod tests {
         let forest = Forest::train(&Matrix::from_rows(&points), &classes, 3, &settings(30), 1);
         for row in &points {
             let probabilities = forest.probabilities(row);
-            assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-            assert!(probabilities.iter().all(|p| (0.0..=1.000_01).contains(p)));
+            assert_eq!(probabilities.iter().sum::<f32>(), 1.0);
+            assert!(probabilities.iter().all(|p| (0.0..=1.0).contains(p)));
         }
+    }
+
+    #[test]
+    fn the_order_of_the_trees_does_not_matter() {
+        let (points, classes) = circle(300, 7);
+        let mut forest = Forest::train(&Matrix::from_rows(&points), &classes, 3, &settings(77), 1);
+        let forwards: Vec<_> = points.iter().map(|row| forest.probabilities(row)).collect();
+        forest.trees.reverse();
+        let backwards: Vec<_> = points.iter().map(|row| forest.probabilities(row)).collect();
+        assert_eq!(forwards, backwards);
+        assert_eq!((0..77).map(|number| votes_of_tree(number, 77)).sum::<u32>(), VOTES);
+        assert!((0..MAX_TREES).all(|number| votes_of_tree(number, MAX_TREES) > 100));
     }
 
     #[test]

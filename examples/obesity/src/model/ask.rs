@@ -2,21 +2,75 @@
 
 use std::path::Path;
 
-use super::ONNX_FILE;
+use matraz_serve::onnx::{self, Data, Labels, Tensor, Value};
+
+use super::{LABEL, ONNX_FILE, PROBABILITIES};
 use crate::error::Error;
-use crate::table::Person;
+use crate::schema::{self, CLASSES, COLUMNS};
+use crate::table::{self, Cell, Person};
 
 /// What the model says about one person.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The position of the predicted class in [`CLASSES`](crate::schema::CLASSES).
+    /// The position of the predicted class in [`CLASSES`].
     pub class: usize,
-    /// The probability of every class.
+    /// The probability of every class, in the order of [`CLASSES`].
     pub probabilities: Vec<f32>,
 }
 
 /// The answers of the model directory `folder` for `people`, in their order.
 pub fn ask(folder: &Path, people: &[Person]) -> Result<Vec<Answer>, Error> {
     let path = folder.join(ONNX_FILE);
-    Err(Error::Model { path, reason: format!("{} rows", people.len()) })
+    let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+    let answers = onnx::parse(&bytes)
+        .and_then(|model| model.run(columns(people)))
+        .map_err(|error| error.to_string())
+        .and_then(|outputs| answers(outputs, people.len()));
+    answers.map_err(|reason| Error::Model { path, reason })
+}
+
+/// The raw columns as the model takes them: missing numbers are NaN, missing words are empty.
+fn columns(people: &[Person]) -> Vec<(String, Tensor)> {
+    let column = |(position, column): (usize, &schema::Column)| {
+        let cells = people.iter().map(|person| person.cells[position]);
+        let data = if column.is_number() {
+            let number = |cell| match cell {
+                Cell::Number(number) => number as f32,
+                _ => f32::NAN,
+            };
+            Data::F32(cells.map(number).collect())
+        } else {
+            Data::Text(cells.map(|cell| table::cell_text(cell, column.categories())).collect())
+        };
+        (column.name.to_owned(), Tensor::vector(data))
+    };
+    COLUMNS.iter().enumerate().map(column).collect()
+}
+
+/// Reads the two outputs for `rows` rows.
+fn answers(outputs: Vec<(String, Value)>, rows: usize) -> Result<Vec<Answer>, String> {
+    let (mut labels, mut probabilities) = (None, None);
+    for (name, value) in outputs {
+        match (name.as_str(), value) {
+            (LABEL, Value::Tensor(tensor)) => match tensor.into_parts() {
+                (_, Data::Text(words)) => labels = Some(words),
+                _ => return Err(format!("its output `{LABEL}` is not text")),
+            },
+            (PROBABILITIES, Value::Maps { keys, values }) => match &*keys {
+                Labels::Texts(classes) if classes.iter().eq(CLASSES) => probabilities = Some(values),
+                _ => return Err("its classes are not those of the table".to_owned()),
+            },
+            _ => {}
+        }
+    }
+    let labels = labels.ok_or_else(|| format!("it has no output `{LABEL}`"))?;
+    let probabilities = probabilities.ok_or_else(|| format!("it has no output `{PROBABILITIES}`"))?;
+    if labels.len() != rows || probabilities.len() != rows * CLASSES.len() {
+        return Err(format!("it gives {} answers for {rows} rows", labels.len()));
+    }
+    let answer = |(label, probabilities): (&String, &[f32])| match schema::position(&CLASSES, label) {
+        Some(class) => Ok(Answer { class, probabilities: probabilities.to_vec() }),
+        None => Err(format!("it answers `{label}`, which is no class of the table")),
+    };
+    labels.iter().zip(probabilities.chunks(CLASSES.len())).map(answer).collect()
 }
