@@ -73,7 +73,8 @@ pub fn compare(runs: &[Run], leading: Option<&str>) -> Comparison {
             _ => changed_params.push(name.clone()),
         }
     }
-    let leading = leading.map_or_else(|| metrics.first(), |key| metrics.iter().find(|column| column.key == key));
+    let leading =
+        leading.map_or_else(|| metrics.first(), |key| metrics.iter().find(|column| column.key == key));
     let best = leading.and_then(|column| match column.best[..] {
         [only] => Some(only),
         _ => None,
@@ -95,7 +96,8 @@ fn metric_column(key: &str, runs: &[Run]) -> MetricColumn {
         .enumerate()
         .filter_map(|(n, run)| run.metrics.get(key).copied().filter(|x| !x.is_nan()).map(|x| (n, x)))
         .collect();
-    let extreme = values.iter().map(|(_, x)| *x).reduce(|a, b| if lower_is_better { a.min(b) } else { a.max(b) });
+    let extreme =
+        values.iter().map(|(_, x)| *x).reduce(|a, b| if lower_is_better { a.min(b) } else { a.max(b) });
     let best: Vec<usize> = values.iter().filter(|(_, x)| Some(*x) == extreme).map(|(n, _)| *n).collect();
     let level = best.len() == values.len();
     MetricColumn { key: key.to_owned(), lower_is_better, best: if level { Vec::new() } else { best } }

@@ -146,9 +146,11 @@ impl Explain for Error {
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::Missing,
             Self::File { .. } => Kind::Denied,
             Self::Runtime { .. } | Self::Answer { .. } => Kind::Failed,
-            Self::NoStore { .. } | Self::NoRun { .. } | Self::NoRuns { .. } | Self::NoModel { .. } | Self::NothingBefore { .. } => {
-                Kind::Missing
-            }
+            Self::NoStore { .. }
+            | Self::NoRun { .. }
+            | Self::NoRuns { .. }
+            | Self::NoModel { .. }
+            | Self::NothingBefore { .. } => Kind::Missing,
             Self::ManyRuns { .. } | Self::BadModelUri { .. } => Kind::Usage,
             Self::GateClosed { .. } => Kind::Failed,
         }
@@ -160,12 +162,16 @@ impl Explain for Error {
             Self::Tracking(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Data(error) => error.hint(),
-            Self::UnknownStore { .. } => Some("use `sqlite:///FILE`, or the `http://` address of a server".into()),
+            Self::UnknownStore { .. } => {
+                Some("use `sqlite:///FILE`, or the `http://` address of a server".into())
+            }
             Self::NoRun { .. } => Some("`matraz runs list` shows the runs".into()),
             Self::ManyRuns { .. } => Some("give the run's id, or more letters of it".into()),
             Self::NoStore { .. } | Self::NoRuns { .. } => Some("`matraz repro` makes one".into()),
             Self::NoSection { example, .. } => Some(format!("add to it: {example}")),
-            Self::NoModel { .. } => Some("`model.path` in `matraz.yaml` must be an output of the pipeline".into()),
+            Self::NoModel { .. } => {
+                Some("`model.path` in `matraz.yaml` must be an output of the pipeline".into())
+            }
             Self::GateClosed { .. } => Some("`matraz gate` shows all rules".into()),
             Self::NothingBefore { .. } => Some("only `matraz promote` leaves a way back".into()),
             Self::BadModelUri { .. } => Some(

@@ -13,6 +13,7 @@ pub mod error;
 pub mod gate;
 pub mod model_uri;
 pub mod promote;
+pub mod record;
 pub mod run;
 pub mod settings;
 pub mod tracker;

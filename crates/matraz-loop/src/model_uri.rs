@@ -88,7 +88,11 @@ pub struct Found {
 
 /// Finds the files of a model. What lies behind a server is downloaded below `downloads`; `tracker` is asked for
 /// only when the address is no folder.
-pub fn find<'t>(tracker: impl Fn() -> Result<&'t Tracker>, uri: &ModelUri, downloads: &Path) -> Result<Found> {
+pub fn find<'t>(
+    tracker: impl Fn() -> Result<&'t Tracker>,
+    uri: &ModelUri,
+    downloads: &Path,
+) -> Result<Found> {
     let (version, location) = match uri {
         ModelUri::Folder(folder) => return Ok(Found { folder: folder.clone(), version: None }),
         ModelUri::Logged { id } => (None, logged(tracker()?, id)?),
@@ -122,7 +126,8 @@ fn registered(tracker: &Tracker, uri: &ModelUri) -> Result<Version> {
         ModelUri::Version { name, version } => {
             let stages = if version == "latest" { json!([]) } else { json!([version]) };
             let body = json!({"name": name, "stages": stages});
-            let answer = tracker.wait(tracker.client().post("registered-models/get-latest-versions", &body))?;
+            let answer =
+                tracker.wait(tracker.client().post("registered-models/get-latest-versions", &body))?;
             let found = answer.get("model_versions").and_then(Json::as_array).into_iter().flatten();
             let numbers = found.filter_map(|v| v.get("version")?.as_str()?.parse::<u64>().ok());
             let missing = || Error::NoRun { reference: version.clone(), experiment: name.clone() };
@@ -189,7 +194,10 @@ mod tests {
             Some(ModelUri::Version { name: name.into(), version: version.into() })
         };
         let table = [
-            ("models:/obesity@champion", Some(ModelUri::Alias { name: "obesity".into(), alias: "champion".into() })),
+            (
+                "models:/obesity@champion",
+                Some(ModelUri::Alias { name: "obesity".into(), alias: "champion".into() }),
+            ),
             ("models:/obesity/2", version("obesity", "2")),
             ("models:/obesity/latest", version("obesity", "latest")),
             ("models:/m-1f", Some(ModelUri::Logged { id: "m-1f".into() })),

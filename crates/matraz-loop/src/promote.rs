@@ -172,7 +172,13 @@ pub fn best_version(tracker: &Tracker, model: &str, metric: &str) -> Result<Vers
 }
 
 /// Points the alias at a version, if its run passes the gate.
-pub fn promote(tracker: &Tracker, settings: &Settings, version: &Version, alias: &str, by: &By) -> Result<Moved> {
+pub fn promote(
+    tracker: &Tracker,
+    settings: &Settings,
+    version: &Version,
+    alias: &str,
+    by: &By,
+) -> Result<Moved> {
     let gate = if settings.gates.is_empty() || version.run_id.is_empty() {
         None
     } else {
@@ -226,7 +232,8 @@ pub fn rollback(tracker: &Tracker, model: &str, alias: &str, by: &By) -> Result<
 pub fn aliased(tracker: &Tracker, model: &str, alias: &str) -> Result<Option<String>> {
     let answer = tracker.wait(tracker.client().get("registered-models/get", &[("name", model)]))?;
     let aliases = answer.pointer("/registered_model/aliases").and_then(Json::as_array);
-    let found = aliases.into_iter().flatten().find(|entry| entry.get("alias").and_then(Json::as_str) == Some(alias));
+    let found =
+        aliases.into_iter().flatten().find(|entry| entry.get("alias").and_then(Json::as_str) == Some(alias));
     Ok(found.and_then(|entry| entry.get("version")).and_then(Json::as_str).map(str::to_owned))
 }
 
@@ -235,7 +242,8 @@ pub fn history(tracker: &Tracker, model: &str, alias: &str) -> Result<Vec<Move>>
     let answer = tracker.wait(tracker.client().get("registered-models/get", &[("name", model)]))?;
     let tags = answer.pointer("/registered_model/tags").and_then(Json::as_array);
     let name = history_tag(alias);
-    let found = tags.into_iter().flatten().find(|entry| entry.get("key").and_then(Json::as_str) == Some(&name));
+    let found =
+        tags.into_iter().flatten().find(|entry| entry.get("key").and_then(Json::as_str) == Some(&name));
     let text = found.and_then(|entry| entry.get("value")).and_then(Json::as_str).unwrap_or("[]");
     // A tag that someone else wrote over is no history; the moves from now on will be.
     Ok(serde_json::from_str(text).unwrap_or_default())
@@ -308,9 +316,17 @@ mod tests {
             (&[("promote", "1")], Some("1"), None),
             (&[("promote", "1"), ("promote", "2")], Some("2"), Some("1")),
             (&[("promote", "1"), ("promote", "2"), ("rollback", "1")], Some("1"), None),
-            (&[("promote", "1"), ("promote", "2"), ("promote", "3"), ("rollback", "2")], Some("2"), Some("1")),
+            (
+                &[("promote", "1"), ("promote", "2"), ("promote", "3"), ("rollback", "2")],
+                Some("2"),
+                Some("1"),
+            ),
             (&[("promote", "1"), ("promote", "2")], Some("7"), Some("2")),
-            (&[("promote", "1"), ("promote", "2"), ("rollback", "1"), ("promote", "3")], Some("3"), Some("1")),
+            (
+                &[("promote", "1"), ("promote", "2"), ("rollback", "1"), ("promote", "3")],
+                Some("3"),
+                Some("1"),
+            ),
         ];
         for (steps, current, expected) in table {
             assert_eq!(before(&moves(steps), current).as_deref(), expected, "{steps:?} {current:?}");

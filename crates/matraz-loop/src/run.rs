@@ -86,7 +86,8 @@ impl Run {
                 .filter_map(|item| Some((key(item)?, item.get("value")?.as_str()?.to_owned())))
                 .collect()
         };
-        let metrics = entries(json, "metrics").filter_map(|item| Some((key(item)?, number(item.get("value")?)?)));
+        let metrics =
+            entries(json, "metrics").filter_map(|item| Some((key(item)?, number(item.get("value")?)?)));
         Some(Self {
             id: info.get("run_id").or_else(|| info.get("run_uuid"))?.as_str()?.to_owned(),
             name: text("run_name"),

@@ -213,7 +213,8 @@ impl Source<'_> {
         let fields = self.fields(node, "model", &["name", "path"])?;
         let name = self.needed(&fields, "name")?;
         let path = self.needed(&fields, "path")?;
-        let outside = Path::new(&path).components().any(|part| !matches!(part, std::path::Component::Normal(_)));
+        let outside =
+            Path::new(&path).components().any(|part| !matches!(part, std::path::Component::Normal(_)));
         if outside {
             let span = fields.get("path").map_or(node.span, |node| node.span);
             let message = format!("`model.path` is `{path}`, which is not a path below the project's root");
@@ -228,7 +229,11 @@ impl Source<'_> {
         }
         let Some(items) = node.as_list() else {
             let message = format!("`gates` must be a list of rules, not a {}", node.type_name());
-            return Err(self.wrong(node.span, message, Some("write `- metric: accuracy` and `above: 0.8`".into())));
+            return Err(self.wrong(
+                node.span,
+                message,
+                Some("write `- metric: accuracy` and `above: 0.8`".into()),
+            ));
         };
         items.iter().map(|item| self.gate(item)).collect()
     }
@@ -239,8 +244,10 @@ impl Source<'_> {
         }
         let fields = self.fields(node, "gates", &["metric", "above", "at_least", "below", "at_most"])?;
         let metric = self.needed(&fields, "metric")?;
-        let bounds: Vec<_> =
-            Bound::KEYS.iter().filter_map(|(key, bound)| fields.get(key).map(|node| (*bound, node))).collect();
+        let bounds: Vec<_> = Bound::KEYS
+            .iter()
+            .filter_map(|(key, bound)| fields.get(key).map(|node| (*bound, node)))
+            .collect();
         let [(bound, threshold)] = bounds[..] else {
             let message = format!("the rule for `{metric}` needs one bound, and has {}", bounds.len());
             return Err(self.wrong(node.span, message, Some(
@@ -250,7 +257,8 @@ impl Source<'_> {
         match threshold.to_value().as_f64() {
             Some(value) if !value.is_nan() => Ok(Rule { metric, bound, threshold: value }),
             _ => {
-                let message = format!("the bound of `{metric}` must be a number, not a {}", threshold.type_name());
+                let message =
+                    format!("the bound of `{metric}` must be a number, not a {}", threshold.type_name());
                 Err(self.wrong(threshold.span, message, None))
             }
         }

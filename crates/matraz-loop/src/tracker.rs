@@ -39,7 +39,12 @@ pub enum Target {
 
 impl Target {
     /// The store that `uri` (from the environment or the command line), else `matraz.yaml`, else the default names.
-    pub fn resolve(root: &Path, settings: &Settings, uri: Option<&str>, options: RemoteOptions) -> Result<Self> {
+    pub fn resolve(
+        root: &Path,
+        settings: &Settings,
+        uri: Option<&str>,
+        options: RemoteOptions,
+    ) -> Result<Self> {
         let tracking = settings.tracking.as_ref();
         let uri = uri.or_else(|| tracking.and_then(|t| t.uri.as_deref())).unwrap_or(DEFAULT_STORE);
         if uri.starts_with("http://") || uri.starts_with("https://") {
@@ -91,7 +96,8 @@ impl Tracker {
             .map_err(|source| Error::Runtime { source })?;
         let (client, service, artifacts) = match target {
             Target::Embedded { store, artifacts } => {
-                let service = runtime.block_on(Service::open(ServiceOptions::new(store, artifacts.clone())))?;
+                let service =
+                    runtime.block_on(Service::open(ServiceOptions::new(store, artifacts.clone())))?;
                 (Client::local(service.router()), Some(service), Some(artifacts))
             }
             Target::Server { url, options } => (Client::remote_with(&url, options)?, None, None),

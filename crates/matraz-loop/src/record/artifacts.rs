@@ -5,8 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use matraz_data::cache::Cache;
-use matraz_data::hash::tree::Tree;
+use matraz_data::cache::{Cache, Object};
 use matraz_data::stage::LockedItem;
 use matraz_track::artifact::ArtifactPath;
 
@@ -27,21 +26,27 @@ pub(super) fn file(tracker: &Tracker, run: &OpenRun, path: &str, local: &Path) -
 }
 
 /// Puts a cached output below the run's artifacts without a second copy of its bytes: hard links to the cache's
-/// read-only objects, a copy where the filesystem has no links. `None` when the artifacts are not on this machine.
-pub(super) fn link(tracker: &Tracker, run: &OpenRun, cache: &Cache, item: &LockedItem) -> Result<Option<()>> {
-    let Some(root) = tracker.artifact_folder(&run.artifact_uri) else { return Ok(None) };
-    let (Some(digest), Ok(place)) = (&item.digest, ArtifactPath::parse(&item.path)) else { return Ok(None) };
+/// read-only objects, a copy where the filesystem has no links. Says whether it was done: not when the artifacts
+/// are not on this machine, or the cache does not have the output.
+pub(super) fn link(tracker: &Tracker, run: &OpenRun, cache: &Cache, item: &LockedItem) -> Result<bool> {
+    let Some(root) = tracker.artifact_folder(&run.artifact_uri) else { return Ok(false) };
+    let (Some(digest), Ok(place)) = (item.digest, ArtifactPath::parse(&item.path)) else { return Ok(false) };
+    let object = Object { digest, legacy: item.legacy };
     let target = root.join(place.as_str());
-    if digest.is_dir() {
-        let tree = Tree::read(&cache.path_of(digest))?;
-        for entry in tree.entries() {
-            let Ok(below) = ArtifactPath::parse(&entry.relpath) else { continue };
-            link_file(&cache.path_of(&entry.digest), &target.join(below.as_str()))?;
-        }
-    } else {
-        link_file(&cache.path_of(digest), &target)?;
+    if !digest.is_dir() {
+        let path = cache.path(&object);
+        return if path.is_file() { link_file(&path, &target).map(|()| true) } else { Ok(false) };
     }
-    Ok(Some(()))
+    let Some(tree) = cache.tree(&object)? else { return Ok(false) };
+    for entry in tree.entries() {
+        let path = cache.path(&object.file_of(entry.digest));
+        let Ok(below) = ArtifactPath::parse(&entry.path) else { return Ok(false) };
+        if !path.is_file() {
+            return Ok(false);
+        }
+        link_file(&path, &target.join(below.as_str()))?;
+    }
+    Ok(true)
 }
 
 fn link_file(object: &Path, target: &Path) -> Result<()> {

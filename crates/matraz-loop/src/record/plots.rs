@@ -1,9 +1,10 @@
 //! The plots of a run: which files, how to draw them, and the curves in them as metric histories.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use matraz_data::stage::{Output, OutputKind};
+use matraz_data::compare::plots::Plot as Definition;
+use matraz_data::stage::address::relative;
 use serde::Serialize;
 
 use super::write::{Point, allowed};
@@ -14,7 +15,7 @@ const LONGEST_CURVE: usize = 10_000;
 /// A plot as the run page draws it; `matraz/plots.json` of a run lists them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Plot {
-    /// What it is called: its path in the project.
+    /// What it is called: the output's path in the project, or its name under `plots:`.
     pub id: String,
     /// The artifact that holds the data.
     pub file: String,
@@ -28,18 +29,19 @@ pub(super) struct Plot {
     pub title: Option<String>,
 }
 
-/// The plot that an output is, if it is one and a file. `file` is its artifact path.
-pub(super) fn plot(output: &Output, file: &str) -> Option<Plot> {
-    let OutputKind::Plot(props) = &output.kind else { return None };
-    let text = |key: &str| props.text(key).map(str::to_owned);
-    Some(Plot {
-        id: file.to_owned(),
-        file: file.to_owned(),
-        template: text("template").unwrap_or_else(|| "linear".into()),
-        x: text("x"),
-        y: text("y"),
-        title: text("title"),
-    })
+/// The plots that a definition stands for, one for every file that is there, and where the files are.
+pub(super) fn plots(definition: &Definition, root: &Path) -> Vec<(Plot, PathBuf)> {
+    let files =
+        definition.files.iter().filter(|series| series.file.is_file() && series.file.starts_with(root));
+    let plot = |series: &matraz_data::compare::plots::Series| Plot {
+        id: definition.id.clone(),
+        file: relative(&series.file, root),
+        template: definition.template.clone().unwrap_or_else(|| "linear".into()),
+        x: definition.x.as_ref().map(|(_, column)| column.clone()),
+        y: series.columns.first().cloned(),
+        title: definition.title.clone(),
+    };
+    files.map(|series| (plot(series), series.file.clone())).collect()
 }
 
 /// The curves in a plot file as points of metrics named `<file stem>/<column>`: those of plots that are drawn as
@@ -108,7 +110,10 @@ fn table(path: &Path) -> Option<(Vec<String>, Vec<Vec<String>>)> {
 fn separated(text: &str, delimiter: u8) -> Option<(Vec<String>, Vec<Vec<String>>)> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
     let header = reader.headers().ok()?.iter().map(str::to_owned).collect();
-    let rows = reader.records().map(|row| Some(row.ok()?.iter().map(str::to_owned).collect())).collect::<Option<_>>()?;
+    let rows = reader
+        .records()
+        .map(|row| Some(row.ok()?.iter().map(str::to_owned).collect()))
+        .collect::<Option<_>>()?;
     Some((header, rows))
 }
 
@@ -133,7 +138,8 @@ mod tests {
         let csv = folder.path().join("training.csv");
         fs::write(&csv, "step,loss\n0,0.5\n2,0.25\n").unwrap();
         let found = curves(&linear(Some("step"), Some("loss")), &csv);
-        let expected = [(0, 0.5), (2, 0.25)].map(|(step, value)| Point { key: "training/loss".into(), value, step });
+        let expected =
+            [(0, 0.5), (2, 0.25)].map(|(step, value)| Point { key: "training/loss".into(), value, step });
         assert_eq!(found, expected);
         assert_eq!(curves(&linear(None, None), &csv), expected);
         assert!(curves(&linear(Some("absent"), None), &csv).is_empty());

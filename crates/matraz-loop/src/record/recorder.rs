@@ -7,17 +7,19 @@ use std::time::{Duration, SystemTime};
 
 use indexmap::IndexMap;
 use matraz_base::{Explain, Progress};
-use matraz_data::Repo;
 use matraz_data::cache::Cache;
+use matraz_data::index::Index;
 use matraz_data::pipeline::{Outcome, Watcher};
+use matraz_data::stage::address::{join, relative};
 use matraz_data::stage::{Address, LockEntry, LockedItem, Stage};
+use matraz_data::{Repo, compare};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use super::artifacts;
 use super::facts::{Context, Facts, pair};
 use super::plots::{self, Plot};
 use super::write::{self, OpenRun, Point};
-use super::artifacts;
 use crate::error::Result;
 use crate::run::tag;
 use crate::settings::{Settings, experiment_name};
@@ -71,6 +73,7 @@ struct Known {
     address: Address,
     name: String,
     stage: Stage,
+    /// With paths that count from the project's root.
     entry: Option<LockEntry>,
     row: Row,
 }
@@ -179,12 +182,23 @@ impl<'r> Recorder<'r> {
         tags.push(pair(tag::KIND, "stage"));
         tags.push(pair(tag::STAGE, &name));
         tags.push(pair(tag::PARENT, &recording.pipeline.id));
-        let run = write::create(&recording.tracker, &recording.experiment_id, Some(&name), SystemTime::now(), tags)?;
+        let run = write::create(
+            &recording.tracker,
+            &recording.experiment_id,
+            Some(&name),
+            SystemTime::now(),
+            tags,
+        )?;
         recording.open.insert(stage.address.clone(), run.clone());
         Ok(run)
     }
 
-    fn script_environment(&self, recording: &Recording, stage: &Stage, run: &OpenRun) -> Result<Vec<(String, String)>> {
+    fn script_environment(
+        &self,
+        recording: &Recording,
+        stage: &Stage,
+        run: &OpenRun,
+    ) -> Result<Vec<(String, String)>> {
         let context = json!({
             tag::PARENT: run.id,
             tag::STAGE: stage.address.display(&self.repo.root),
@@ -208,9 +222,11 @@ impl<'r> Recorder<'r> {
         let run = self.stage_run(recording, stage)?;
         recording.open.remove(&stage.address);
         let tracker = &recording.tracker;
-        let (points, plots) = self.results(std::iter::once(stage));
+        let (points, plots) =
+            self.results(|path| stage.outs.iter().any(|out| path.starts_with(&out.path)))?;
         write::log(tracker, &run, &write::params(entry), &points, tags)?;
-        let (read, made): (Vec<_>, Vec<_>) = (entry.deps.iter().collect(), entry.outs.iter().collect());
+        let rooted = self.rooted(stage, entry);
+        let (read, made): (Vec<_>, Vec<_>) = (rooted.deps.iter().collect(), rooted.outs.iter().collect());
         write::datasets(tracker, &run, &read, &made)?;
         self.place_outputs(tracker, &run, &made, |_| true)?;
         self.place_plots(tracker, &run, &plots)?;
@@ -244,24 +260,25 @@ impl<'r> Recorder<'r> {
         Ok(run)
     }
 
-    /// The metrics and plots that lie in the work tree for these stages.
-    fn results<'s>(&self, stages: impl Iterator<Item = &'s Stage>) -> (Vec<Point>, Vec<(Plot, PathBuf)>) {
-        let (mut points, mut plots) = (Vec::new(), Vec::new());
-        for output in stages.flat_map(|stage| &stage.outs) {
-            if output.is_metric()
-                && let Ok(value) = matraz_data::compare::metrics::read(&output.path)
-            {
-                points.extend(write::metrics(&value));
-            }
-            let file = matraz_data::stage::address::relative(&output.path, &self.repo.root);
-            if output.path.is_file()
-                && let Some(plot) = plots::plot(output, &file)
-            {
-                points.extend(plots::curves(&plot, &output.path));
-                plots.push((plot, output.path.clone()));
+    /// The metrics and plots of the project that lie in the work tree at paths that `wanted` takes.
+    fn results(&self, wanted: impl Fn(&Path) -> bool) -> Result<(Vec<Point>, Vec<(Plot, PathBuf)>)> {
+        let index = Index::load(self.repo)?;
+        let mut points = Vec::new();
+        for file in compare::metrics::load_from(&index)? {
+            if let (true, Ok(value)) = (wanted(&file.path), &file.values) {
+                points.extend(write::metrics(value));
             }
         }
-        (points, plots)
+        let mut found = Vec::new();
+        for definition in compare::plots::definitions_from(&index, &self.repo.root) {
+            for (plot, path) in plots::plots(&definition, &self.repo.root) {
+                if wanted(&path) {
+                    points.extend(plots::curves(&plot, &path));
+                    found.push((plot, path));
+                }
+            }
+        }
+        Ok((points, found))
     }
 
     /// Puts outputs that `wanted` names by path below the run, by link where possible; what would have to be
@@ -273,17 +290,22 @@ impl<'r> Recorder<'r> {
         made: &[&LockedItem],
         wanted: impl Fn(&str) -> bool,
     ) -> Result<()> {
-        let cache = Cache::open(self.repo)?;
+        let cache = Cache::open(self.repo);
         for item in made.iter().filter(|item| wanted(&item.path)) {
-            let in_cache = item.digest.as_ref().is_some_and(|digest| cache.contains(digest));
-            if in_cache && artifacts::link(tracker, run, &cache, item)?.is_some() {
-                continue;
-            }
-            if self.is_model(&item.path) {
+            if !artifacts::link(tracker, run, &cache, item)? && self.is_model(&item.path) {
                 artifacts::upload_tree(tracker, run, &item.path, &self.repo.root.join(&item.path))?;
             }
         }
         Ok(())
+    }
+
+    /// The entry with paths that count from the project's root instead of the stage's own folder.
+    fn rooted(&self, stage: &Stage, entry: &LockEntry) -> LockEntry {
+        let mut entry = entry.clone();
+        for item in entry.deps.iter_mut().chain(&mut entry.outs) {
+            item.path = relative(&join(&stage.wdir, &item.path), &self.repo.root);
+        }
+        entry
     }
 
     fn is_model(&self, path: &str) -> bool {
@@ -311,7 +333,13 @@ impl<'r> Recorder<'r> {
         for known in current() {
             params.extend(known.entry.as_ref().map(write::params).unwrap_or_default());
         }
-        let (points, plots) = self.results(current().map(|known| &known.stage));
+        // What an unfinished stage left in the work tree is not a result.
+        let stale: Vec<&Path> = stages
+            .iter()
+            .filter(|known| !known.is_current())
+            .flat_map(|known| known.stage.outs.iter().map(|out| out.path.as_path()))
+            .collect();
+        let (points, plots) = self.results(|path| !stale.iter().any(|out| path.starts_with(out)))?;
         let mut tags = Vec::new();
         if let Some(failed) = stages.iter().find(|known| known.row.status == "failed") {
             tags.push(pair(tag::ERROR, &format!("stage {} failed", failed.name)));
@@ -326,7 +354,7 @@ impl<'r> Recorder<'r> {
         self.place_outputs(tracker, run, &made, |path| self.is_model(path))?;
         self.place_plots(tracker, run, &plots)?;
         for lock in lock_files(stages) {
-            let name = matraz_data::stage::address::relative(&lock, &self.repo.root);
+            let name = relative(&lock, &self.repo.root);
             if lock.is_file() {
                 artifacts::file(tracker, run, &name, &lock)?;
             }
@@ -339,7 +367,8 @@ impl<'r> Recorder<'r> {
             End::Interrupted => "KILLED",
         };
         write::end(tracker, run, status)?;
-        let metrics = points.into_iter().filter(|point| point.step == 0).map(|point| (point.key, point.value));
+        let metrics =
+            points.into_iter().filter(|point| point.step == 0).map(|point| (point.key, point.value));
         Ok(Recorded {
             run_id: run.id.clone(),
             run_name: run.name.clone(),
@@ -362,7 +391,8 @@ fn entries<'k>(stages: impl Iterator<Item = &'k Known>) -> impl Iterator<Item = 
 
 /// Whether `path` is `folder` or lies below it, or the reverse.
 fn inside(path: &str, folder: &str) -> bool {
-    let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below =
+        |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     below(path, folder) || below(folder, path)
 }
 
@@ -383,7 +413,7 @@ impl Watcher for Recorder<'_> {
                 row: Row { stage: name.clone(), status: "waiting", ..Row::default() },
                 name,
                 stage: (*stage).clone(),
-                entry: stage.lock.clone(),
+                entry: stage.lock.as_ref().map(|entry| self.rooted(stage, entry)),
             }
         };
         self.state().stages = planned.iter().filter(|stage| stage.cmd.is_some()).map(known).collect();
@@ -422,7 +452,8 @@ impl Watcher for Recorder<'_> {
                 let run = self.with(|this, state| {
                     let Some(recording) = state.recording.as_mut() else { return Ok(None) };
                     let mut tags = vec![pair(tag::CACHED, "true"), pair(tag::RUN_CACHE, run_cache_value)];
-                    let origin = write::origin(&recording.tracker, &recording.experiment_id, run_cache_value)?;
+                    let origin =
+                        write::origin(&recording.tracker, &recording.experiment_id, run_cache_value)?;
                     if let Some(origin) = origin {
                         let saved_there = crate::run::get(&recording.tracker, &origin)?;
                         if let Some(cost) = saved_there.tag(tag::WALL_SECONDS) {
@@ -455,12 +486,14 @@ impl Recorder<'_> {
         seconds: Option<f64>,
     ) {
         let mut state = self.state();
-        let Some(known) = state.stages.iter_mut().find(|known| known.address == stage.address) else { return };
+        let Some(known) = state.stages.iter_mut().find(|known| known.address == stage.address) else {
+            return;
+        };
         known.row.status = status;
         known.row.run_id = run.map(|run| run.id);
         known.row.seconds = seconds;
         if let Some(entry) = entry {
-            known.entry = Some(entry.clone());
+            known.entry = Some(self.rooted(stage, entry));
         }
     }
 }

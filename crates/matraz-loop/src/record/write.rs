@@ -43,7 +43,8 @@ pub(super) fn experiment(tracker: &Tracker, name: &str) -> Result<String> {
     match tracker.wait(client.get("experiments/get-by-name", &[("experiment_name", name)])) {
         Ok(answer) => {
             let id = answer.pointer("/experiment/experiment_id").and_then(Json::as_str);
-            id.map(str::to_owned).ok_or(Error::Answer { call: "experiments/get-by-name", field: "experiment_id" })
+            id.map(str::to_owned)
+                .ok_or(Error::Answer { call: "experiments/get-by-name", field: "experiment_id" })
         }
         Err(error) if error.is_missing() => {
             let answer = tracker.wait(client.post("experiments/create", &json!({"name": name})))?;
@@ -94,7 +95,8 @@ pub(super) fn log(
     let metrics: Vec<Json> = points
         .iter()
         .map(|point| {
-            let value = serde_json::Number::from_f64(point.value).map_or_else(|| json!(word(point.value)), Json::Number);
+            let value = serde_json::Number::from_f64(point.value)
+                .map_or_else(|| json!(word(point.value)), Json::Number);
             json!({"key": point.key, "value": value, "timestamp": now, "step": point.step})
         })
         .collect();
@@ -128,7 +130,12 @@ fn word(value: f64) -> &'static str {
 }
 
 /// Writes data with their digests as dataset inputs of the run.
-pub(super) fn datasets(tracker: &Tracker, run: &OpenRun, read: &[&LockedItem], made: &[&LockedItem]) -> Result<()> {
+pub(super) fn datasets(
+    tracker: &Tracker,
+    run: &OpenRun,
+    read: &[&LockedItem],
+    made: &[&LockedItem],
+) -> Result<()> {
     let with_context = |items: &[&LockedItem], context: &str| -> Vec<Json> {
         items.iter().filter_map(|item| dataset(item, context)).collect()
     };
@@ -143,7 +150,7 @@ pub(super) fn datasets(tracker: &Tracker, run: &OpenRun, read: &[&LockedItem], m
 
 /// A dataset of MLflow is known by name and digest; the source is one that MLflow's own client can resolve.
 fn dataset(item: &LockedItem, context: &str) -> Option<Json> {
-    let digest = item.digest.as_ref()?.as_str();
+    let digest = item.digest.as_ref()?.to_string();
     let mut profile = serde_json::Map::new();
     if let Some(size) = item.meta.size {
         profile.insert("size".into(), json!(size));
@@ -245,7 +252,12 @@ mod tests {
         other.insert("lr".into(), Value::Float(1e-5));
         entry.params.insert("conf/opt.json".into(), other);
         let found: Vec<_> = params(&entry).into_iter().collect();
-        let expected = [("n_estimators", "300"), ("net.layers", "[1, 2]"), ("net.drop", "0.1"), ("conf/opt.json/lr", "1e-05")];
+        let expected = [
+            ("n_estimators", "300"),
+            ("net.layers", "[1, 2]"),
+            ("net.drop", "0.1"),
+            ("conf/opt.json/lr", "1e-05"),
+        ];
         assert_eq!(found, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
 
