@@ -79,6 +79,22 @@ export async function readArtifact(
   return { ...decode(bytes, cut), cut };
 }
 
+/**
+ * The text of an artifact that only some runs have; null for the others. The folder is asked first: a file that is
+ * missing is no fault, and should not show as one in the browser's console.
+ */
+export async function readIfThere(
+  runId: string,
+  path: string,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<string | null> {
+  const folder = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+  const entries = await listArtifacts(runId, folder, signal);
+  if (!entries.some((entry) => entry.path === path)) return null;
+  return (await readArtifact(runId, path, limit, signal)).text;
+}
+
 function decode(bytes: Uint8Array, cut: boolean): { text: string; binary: boolean } {
   if (bytes.subarray(0, 8000).includes(0)) return { text: "", binary: true };
   try {

@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { ApiError } from "../api/client";
-import { artifactAddress, readArtifact } from "../api/artifact";
+import { artifactAddress, readArtifact, readIfThere } from "../api/artifact";
 import type { Run } from "../api/run";
 import { LineChart } from "../chart/LineChart";
 import { Command } from "../part/Copy";
@@ -18,13 +17,8 @@ const MOST_BARS = 60;
 
 /** The run's plots, or none when the run has no list of them. */
 async function loadPlots(runId: string, signal: AbortSignal): Promise<PlotEntry[]> {
-  try {
-    const { text } = await readArtifact(runId, PLOTS_FILE, LIMIT, signal);
-    return readPlots(text);
-  } catch (error) {
-    if (error instanceof ApiError && (error.missing || error.status === 400)) return [];
-    throw error;
-  }
+  const text = await readIfThere(runId, PLOTS_FILE, LIMIT, signal);
+  return text === null ? [] : readPlots(text);
 }
 
 export function PlotsTab({ run }: { run: Run }) {

@@ -1,5 +1,4 @@
-import { readArtifact } from "../api/artifact";
-import { ApiError } from "../api/client";
+import { readIfThere } from "../api/artifact";
 import { STAGE_TAG, isCached, runDuration, type Run } from "../api/run";
 
 export type StageStatus = "unchanged" | "frozen" | "ran" | "cached" | "failed" | "running" | "waiting";
@@ -18,13 +17,8 @@ const LIMIT = 4_000_000;
 const KNOWN = new Set<string>(["unchanged", "frozen", "ran", "cached", "failed", "waiting"]);
 
 /** The recorder's list of all stages, which it writes when the pipeline has ended; none before. */
-export async function loadStageList(runId: string, signal?: AbortSignal): Promise<string | null> {
-  try {
-    return (await readArtifact(runId, FILE, LIMIT, signal)).text;
-  } catch (error) {
-    if (error instanceof ApiError && (error.missing || error.status === 400)) return null;
-    throw error;
-  }
+export function loadStageList(runId: string, signal?: AbortSignal): Promise<string | null> {
+  return readIfThere(runId, FILE, LIMIT, signal);
 }
 
 function statusOf(run: Run): StageStatus {
