@@ -1,5 +1,5 @@
 import { readIfThere } from "../api/artifact";
-import { STAGE_TAG, isCached, runDuration, type Run } from "../api/run";
+import { CACHED_SAVED_TAG, STAGE_TAG, isCached, runDuration, type Run } from "../api/run";
 
 export type StageStatus = "unchanged" | "frozen" | "ran" | "cached" | "failed" | "running" | "waiting";
 
@@ -30,12 +30,15 @@ function statusOf(run: Run): StageStatus {
 /** Joins the list with the runs below the pipeline run; without a list there are only those. */
 export function stageRows(list: string | null, children: readonly Run[], now: number): StageRow[] {
   const fromRun = (run: Run): StageRow => {
+    const status = statusOf(run);
     const length = runDuration(run, now);
+    const took = length === undefined ? undefined : length / 1000;
+    const saved = run.tags.get(CACHED_SAVED_TAG);
     return {
       name: run.tags.get(STAGE_TAG) ?? run.name,
-      status: statusOf(run),
+      status,
       run,
-      seconds: length === undefined ? undefined : length / 1000,
+      seconds: status !== "cached" ? took : saved === undefined ? undefined : Number(saved),
     };
   };
   const listed = list === null ? undefined : readStageList(list);
