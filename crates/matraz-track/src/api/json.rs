@@ -107,7 +107,8 @@ pub fn read_query<M: Message>(query: &str) -> Result<M> {
     for field in M::REQUIRED.iter().filter(|field| !field.contains('[')) {
         let sent =
             fields.iter().any(|(name, texts)| name == field && texts.0.iter().any(|text| !text.is_empty()));
-        if !sent && !(*field == "run_id" && fields.iter().any(|(name, _)| name == "run_uuid")) {
+        let by_old_name = *field == "run_id" && fields.iter().any(|(name, _)| name == "run_uuid");
+        if !sent && !by_old_name {
             return Err(Error::required(field));
         }
     }
@@ -133,6 +134,7 @@ fn wrong_value(fields: &Value, path: &str, reason: &str) -> Error {
             None => break,
         }
     }
+    let reason = reason.replace("a sequence", "a list");
     Error::invalid(format!("Invalid value {at} for parameter '{path}' supplied: {reason}.{SEE_DOCS}"))
 }
 

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 pub struct Fixture {
-    pub folder: tempfile::TempDir,
     pub service: Service,
+    /// Kept, so that the folder stays as long as the service.
+    _folder: tempfile::TempDir,
 }
 
 impl Fixture {
@@ -18,7 +19,7 @@ impl Fixture {
         let store = StoreUri::Sqlite(folder.path().join("mlflow.db"));
         let service =
             Service::open(ServiceOptions::new(store, folder.path().join("mlartifacts"))).await.unwrap();
-        Self { folder, service }
+        Self { service, _folder: folder }
     }
 
     /// Any request; the answer is JSON when it can be, else a string.
@@ -55,6 +56,23 @@ impl Fixture {
         value
     }
 
+    /// A new experiment.
+    pub async fn experiment(&self, name: &str) -> String {
+        let made = self.post("experiments/create", json!({"name": name})).await;
+        made["experiment_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A new run in the experiment 0.
+    pub async fn run(&self) -> String {
+        let made = self.post("runs/create", json!({"experiment_id": "0", "start_time": 1000})).await;
+        made["run"]["info"]["run_id"].as_str().unwrap().to_owned()
+    }
+
+    /// The `data` of a run.
+    pub async fn data(&self, run: &str) -> Value {
+        self.get(&format!("runs/get?run_id={run}")).await["run"]["data"].clone()
+    }
+
     /// A call that must be refused; the message of the error comes back.
     pub async fn refused(&self, method: Method, path: &str, body: Value, status: u16, code: &str) -> String {
         let (got, value) = self.call(method, path, body).await;
@@ -65,4 +83,12 @@ impl Fixture {
 
 fn full(path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("/api/2.0/mlflow/{path}") }
+}
+
+/// A list of `{key, value}` as an object.
+pub fn pairs(list: &Value) -> Value {
+    let pairs = list.as_array().into_iter().flatten();
+    Value::Object(
+        pairs.map(|pair| (pair["key"].as_str().unwrap().to_owned(), pair["value"].clone())).collect(),
+    )
 }
