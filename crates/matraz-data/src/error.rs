@@ -168,7 +168,7 @@ pub enum Error {
     },
     /// What a stage should have made, or what a data file tracks, is not there.
     #[error("output of stage '{stage}' does not exist: {}", paths.join(", "))]
-    MissingOutput {
+    StageOutputMissing {
         /// The stage.
         stage: String,
         /// The paths as the stage names them.
@@ -218,6 +218,21 @@ pub enum Error {
         /// The stage.
         stage: String,
     },
+    /// A folder where a file must be.
+    #[error("'{}' is a directory, expected a file", path.display())]
+    NotAFile {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A metrics file that holds no text.
+    #[error("binary file '{}' cannot be used as metrics", path.display())]
+    BinaryMetrics {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The user said no.
+    #[error("reproduction aborted by the user")]
+    Declined,
     /// Stages failed while others were kept going.
     #[error("failed to reproduce{}: {}", if stages.len() > 1 { " stages" } else { "" }, stages.iter().map(|stage| format!("'{stage}'")).collect::<Vec<_>>().join(", "))]
     ReproFailed {
@@ -225,6 +240,94 @@ pub enum Error {
         stages: Vec<String>,
         /// Why, when one failure ended the run.
         source: Option<Box<Error>>,
+    },
+    /// A target is neither an output nor a stage.
+    #[error("'{target}' does not exist as an output or a stage name in 'dvc.yaml'")]
+    NoSuchTarget {
+        /// What the user wrote.
+        target: String,
+    },
+    /// Patterns that match nothing.
+    #[error("the patterns {} match nothing", patterns.join(", "))]
+    NoMatch {
+        /// What the user wrote.
+        patterns: Vec<String>,
+    },
+    /// A pattern that cannot be understood.
+    #[error("the pattern '{pattern}' is not understood: {reason}")]
+    BadPattern {
+        /// What the user wrote.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A path that must be below the project's root is not.
+    #[error("'{}' is not inside the project", path.display())]
+    OutsideProject {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Nothing is where data should be.
+    #[error("output '{}' does not exist", path.display())]
+    NothingThere {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A `.dvc` file or `dvc.yaml` as data.
+    #[error("DVC file '{}' cannot be an output", path.display())]
+    StageFileAsOutput {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A path inside `.dvc/` as data.
+    #[error("'{}' belongs to the project's own files", path.display())]
+    InternalPath {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Data that a stage makes cannot be added.
+    #[error("cannot update '{}': it overlaps with an output of the stage '{stage}'", path.display())]
+    StageOutput {
+        /// The path.
+        path: PathBuf,
+        /// The address of the stage.
+        stage: String,
+    },
+    /// A path below a file.
+    #[error("'{}' cannot be added: '{}' is tracked as a file", path.display(), file.display())]
+    InsideFile {
+        /// The path.
+        path: PathBuf,
+        /// The tracked file.
+        file: PathBuf,
+    },
+    /// The cache has not the listing of a folder that is to be changed.
+    #[error("the cache has no listing of '{}' ({})", folder.display(), path.display())]
+    MissingTree {
+        /// The folder.
+        folder: PathBuf,
+        /// Where the listing should be.
+        path: PathBuf,
+    },
+    /// A path below a symbolic link to a folder.
+    #[error("'{}' lies behind the link '{}'", path.display(), link.display())]
+    ThroughLink {
+        /// The path.
+        path: PathBuf,
+        /// The link on the way to it.
+        link: PathBuf,
+    },
+    /// Files would be lost that the cache does not have.
+    #[error("cannot remove unsaved files: {}", list(paths))]
+    UnsavedData {
+        /// The files.
+        paths: Vec<PathBuf>,
+    },
+    /// Outputs whose content the cache does not have.
+    #[error("checkout failed for {}: not in the cache", list(paths))]
+    CheckoutFailed {
+        /// The outputs.
+        paths: Vec<PathBuf>,
     },
     /// Stored bytes are not what their name says.
     #[error("{} is corrupted: its content is not what its name says", path.display())]
@@ -292,7 +395,9 @@ impl Explain for Error {
             Self::IgnorePattern { .. } | Self::IgnoreFileInData { .. } => Kind::Config,
             Self::NotUnicode { .. } | Self::NotData { .. } => Kind::Conflict,
             Self::NoSuchFile { .. } | Self::NoSuchStage { .. } | Self::NotAStage { .. } => Kind::Missing,
-            Self::MissingDependency { .. } | Self::MissingOutput { .. } | Self::MissingParams { .. } => Kind::Missing,
+            Self::MissingDependency { .. } | Self::StageOutputMissing { .. } | Self::MissingParams { .. } => {
+                Kind::Missing
+            }
             Self::IgnoredOutput { .. } | Self::GitIgnoredFile { .. } | Self::Cycle { .. } => Kind::Config,
             Self::DuplicateOutput { .. } | Self::OverlappingOutputs { .. } => Kind::Config,
             Self::StageInsideOutput { .. } | Self::OutsideOutput { .. } => Kind::Config,
@@ -301,8 +406,18 @@ impl Explain for Error {
                 Some(source) if source.kind() == Kind::Interrupted => Kind::Interrupted,
                 _ => Kind::Failed,
             },
-            Self::GitTrackedOutput { .. } => Kind::Conflict,
+            Self::GitTrackedOutput { .. } | Self::Declined => Kind::Conflict,
+            Self::NotAFile { .. } | Self::BinaryMetrics { .. } => Kind::Config,
             Self::NoLinkKind { .. } => Kind::Conflict,
+            Self::NoSuchTarget { .. } | Self::NoMatch { .. } | Self::CheckoutFailed { .. } => Kind::Missing,
+            Self::MissingTree { .. } | Self::NothingThere { .. } => Kind::Missing,
+            Self::StageFileAsOutput { .. } | Self::InternalPath { .. } | Self::InsideFile { .. } => {
+                Kind::Usage
+            }
+            Self::StageOutput { .. } => Kind::Conflict,
+            Self::BadPattern { .. } => Kind::Usage,
+            Self::OutsideProject { .. } | Self::ThroughLink { .. } => Kind::Denied,
+            Self::UnsavedData { .. } => Kind::Conflict,
             Self::Corrupted { .. } | Self::BadTree { .. } => Kind::Corrupt,
             Self::Store(error) => error.kind(),
             Self::Lock(error) => error.kind(),
@@ -320,7 +435,9 @@ impl Explain for Error {
             Self::Lock(error) => error.hint(),
             Self::NotInProject { .. } => Some("go into a project, or make one with `matraz init`".into()),
             Self::Definition { hint, .. } => hint.clone(),
-            Self::NoSuchStage { known, .. } if !known.is_empty() => Some(format!("its stages: {}", known.join(", "))),
+            Self::NoSuchStage { known, .. } if !known.is_empty() => {
+                Some(format!("its stages: {}", known.join(", ")))
+            }
             Self::NotAStage { .. } => {
                 Some("give the name of a stage, `file:name`, or a `dvc.yaml` or `.dvc` file".into())
             }
@@ -338,6 +455,14 @@ impl Explain for Error {
             Self::IgnoreFileInData { .. } => {
                 Some("move its patterns to the .dvcignore beside the tracked folder".into())
             }
+            Self::UnsavedData { .. } => {
+                Some("add or commit them to keep them, or use `--force` to lose them".into())
+            }
+            Self::CheckoutFailed { .. } => Some("run `pull` to fetch them from a remote".into()),
+            Self::ThroughLink { .. } => Some("track the folder that the link leads to instead".into()),
+            Self::OutsideProject { .. } => Some("only data below the project's root can be tracked".into()),
+            Self::StageOutput { .. } => Some("run the pipeline, or `commit` the stage".into()),
+            Self::MissingTree { .. } => Some("run `fetch` to get it from a remote".into()),
             Self::NoLinkKind { .. } => Some("add 'copy' to the setting cache.type".into()),
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
             _ => None,
@@ -354,4 +479,15 @@ impl Explain for Error {
             _ => None,
         }
     }
+}
+
+/// The first paths of a list, one a line when there are several.
+fn list(paths: &[PathBuf]) -> String {
+    const SHOWN: usize = 20;
+    let mut lines: Vec<String> =
+        paths.iter().take(SHOWN).map(|path| format!("'{}'", path.display())).collect();
+    if paths.len() > SHOWN {
+        lines.push(format!("and {} more", paths.len() - SHOWN));
+    }
+    if lines.len() == 1 { lines.swap_remove(0) } else { format!("\n  {}", lines.join("\n  ")) }
 }

@@ -1,0 +1,216 @@
+//! How stages stand against what is recorded of them: DVC's rules of when a stage is changed.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use matraz_base::{Map, Value};
+
+use super::content::{Contents, in_cache};
+use crate::cache::Cache;
+use crate::stage::{LockEntry, Output, ParamsFile, Source, Stage, params};
+use crate::workspace::Change;
+use crate::{Error, Repo, Result};
+
+/// What differs at a parameters file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParamsChange {
+    /// The file is gone, or nothing of it is recorded.
+    File(Change),
+    /// Values differ, by their dotted names.
+    Values(Vec<(String, Change)>),
+}
+
+/// What differs at a stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The command is another one than recorded.
+    pub command: bool,
+    /// The stage runs every time.
+    pub always: bool,
+    /// Dependencies that differ.
+    pub deps: Vec<(PathBuf, Change)>,
+    /// Parameters that differ.
+    pub params: Vec<(PathBuf, ParamsChange)>,
+    /// Outputs that differ.
+    pub outs: Vec<(PathBuf, Change)>,
+}
+
+impl Changes {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The changes of all `stages`, in their order.
+pub fn of_stages(
+    repo: &Repo,
+    cache: &mut Cache,
+    stages: &[&Stage],
+    contents: &mut Contents<'_>,
+    interrupt: &matraz_base::process::Interrupt,
+) -> Result<Vec<Changes>> {
+    contents.look_at(stages.iter().copied())?;
+    let outs: Vec<&Output> =
+        stages.iter().flat_map(|stage| &stage.outs).filter(|out| out.cache && out.digest.is_some()).collect();
+    let present = in_cache(repo, cache, &outs, interrupt)?;
+    let present: HashMap<&Path, bool> =
+        outs.iter().map(|out| out.path.as_path()).zip(present.iter().copied()).collect();
+    let mut all = Vec::with_capacity(stages.len());
+    for stage in stages {
+        let mut changes = Changes { command: command_changed(stage), ..Changes::default() };
+        changes.always = stage.is_callback() || stage.always_changed;
+        if !stage.frozen {
+            changes.deps = deps(stage, contents)?;
+            changes.params = params_of(stage)?;
+        }
+        for out in &stage.outs {
+            let change = output(out, contents, present.get(out.path.as_path()).copied())?;
+            if change != Change::Same {
+                changes.outs.push((out.path.clone(), change));
+            }
+        }
+        all.push(changes);
+    }
+    Ok(all)
+}
+
+/// Whether the command is another one than recorded. A stage that never ran has none to differ from.
+pub fn command_changed(stage: &Stage) -> bool {
+    stage.lock.as_ref().is_some_and(|lock| lock.cmd != stage.cmd)
+}
+
+/// The dependencies that differ from what is recorded.
+pub fn deps(stage: &Stage, contents: &mut Contents<'_>) -> Result<Vec<(PathBuf, Change)>> {
+    let mut changed = Vec::new();
+    for dep in &stage.deps {
+        match dep.source {
+            Source::Local => {}
+            Source::Url => {
+                return Err(Error::NotYet {
+                    what: format!("the dependency `{}` outside this machine", dep.def_path),
+                    place: None,
+                });
+            }
+            // Whether another repository has moved on is asked by `update` alone.
+            Source::Repo(_) => continue,
+        }
+        let change = match contents.of(&dep.path, dep.legacy)? {
+            None => Change::Deleted,
+            Some((digest, _)) if Some(digest) == dep.digest => Change::Same,
+            Some(_) => Change::Modified,
+        };
+        if change != Change::Same {
+            changed.push((dep.path.clone(), change));
+        }
+    }
+    Ok(changed)
+}
+
+/// The parameters that differ from what is recorded.
+pub fn params_of(stage: &Stage) -> Result<Vec<(PathBuf, ParamsChange)>> {
+    let mut changed = Vec::new();
+    for file in &stage.params {
+        if let Some(change) = params_file(file)? {
+            changed.push((file.path.clone(), change));
+        }
+    }
+    Ok(changed)
+}
+
+fn params_file(file: &ParamsFile) -> Result<Option<ParamsChange>> {
+    let Some(values) = read_params(file)? else { return Ok(Some(ParamsChange::File(Change::Deleted))) };
+    let Some(locked) = &file.locked else { return Ok(Some(ParamsChange::File(Change::New))) };
+    let mut names: Vec<&String> = file.keys.iter().collect();
+    if names.is_empty() {
+        names.extend(values.keys());
+        names.extend(locked.keys().filter(|key| !values.contains_key(*key)));
+    }
+    let mut changed = Vec::new();
+    for name in names {
+        let change = match (values.get(name), locked.get(name)) {
+            (None, _) => Change::Deleted,
+            (Some(_), None) => Change::New,
+            (Some(now), Some(then)) if now == then => Change::Same,
+            _ => Change::Modified,
+        };
+        if change != Change::Same {
+            changed.push((name.clone(), change));
+        }
+    }
+    Ok((!changed.is_empty()).then_some(ParamsChange::Values(changed)))
+}
+
+/// The values that a stage reads from a file now; `None` when there is no file. Absent values are left out.
+pub fn read_params(file: &ParamsFile) -> Result<Option<Map>> {
+    if file.path.is_dir() {
+        return Err(Error::NotAFile { path: file.path.clone() });
+    }
+    let Some(text) = matraz_base::file::read_if_present(&file.path).map_err(Error::io("read", &file.path))?
+    else {
+        return Ok(None);
+    };
+    let values = params::parse(&file.path, &text)?;
+    if !matches!(values, Value::Map(_)) && file.keys.is_empty() {
+        return Err(Error::Definition {
+            message: format!("a parameters file must hold a mapping, not {}", values.type_name()),
+            place: Box::new(matraz_base::Place::at(&file.path, &text, 1, 1, 1)),
+            hint: None,
+        });
+    }
+    Ok(Some(params::select(&values, &file.keys)))
+}
+
+/// How one output stands; `cached` says whether the cache has what is recorded of it.
+fn output(out: &Output, contents: &mut Contents<'_>, cached: Option<bool>) -> Result<Change> {
+    if out.cache && out.digest.is_some() && cached == Some(false) {
+        return Ok(Change::NotInCache);
+    }
+    Ok(match contents.of(&out.path, out.legacy)? {
+        None => Change::Deleted,
+        Some((digest, _)) if Some(digest) == out.digest => Change::Same,
+        Some(_) => Change::Modified,
+    })
+}
+
+/// Takes over what the dependencies and parameters hold now. Dependencies that are not there are returned by the names
+/// that the stage has for them.
+pub fn refresh_deps(stage: &mut Stage, contents: &mut Contents<'_>) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for dep in &mut stage.deps {
+        if dep.source != Source::Local {
+            continue;
+        }
+        match contents.of(&dep.path, dep.legacy)? {
+            None => missing.push(dep.def_path.clone()),
+            Some((digest, meta)) if Some(digest) == dep.digest => dep.meta = meta,
+            Some(found) => {
+                // Changed data lose the digest of DVC 2.
+                let (digest, meta) =
+                    if dep.legacy { contents.of(&dep.path, false)?.unwrap_or(found) } else { found };
+                dep.digest = Some(digest);
+                dep.meta = meta;
+                dep.legacy = false;
+                dep.extra.clear();
+            }
+        }
+    }
+    for file in &mut stage.params {
+        let Some(values) = read_params(file)? else {
+            missing.push(file.def_path.clone());
+            continue;
+        };
+        let absent: Vec<String> = file.keys.iter().filter(|key| !values.contains_key(*key)).cloned().collect();
+        if !absent.is_empty() {
+            let stage = stage.address.name.clone().unwrap_or_default();
+            return Err(Error::MissingParams { stage, file: file.def_path.clone(), keys: absent });
+        }
+        file.locked = Some(values);
+    }
+    Ok(missing)
+}
+
+/// What the lock file would say of the stage now.
+pub fn entry_of(stage: &Stage) -> LockEntry {
+    LockEntry::of(stage)
+}
