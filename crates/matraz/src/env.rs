@@ -43,6 +43,8 @@ variables! {
     mlflow_tracking_uri = "MLFLOW_TRACKING_URI";
     /// The experiment that new runs go to.
     mlflow_experiment_name = "MLFLOW_EXPERIMENT_NAME";
+    /// The number of the experiment that `experiments` and `runs` act on.
+    mlflow_experiment_id = "MLFLOW_EXPERIMENT_ID";
     /// User name for a tracking server with basic authentication.
     mlflow_tracking_username = "MLFLOW_TRACKING_USERNAME";
     /// Password for a tracking server with basic authentication.

@@ -5,6 +5,7 @@ pub mod example;
 pub mod gate;
 pub mod init;
 pub mod promote;
+pub mod reference;
 pub mod rollback;
 pub mod runs;
 pub mod shims;
@@ -19,6 +20,8 @@ use crate::exit::Exit;
 /// The whole life of a machine-learning model: data, pipeline, runs, gate, registry, serving
 #[derive(Parser, Debug)]
 #[command(name = "matraz", version, disable_help_subcommand = true, arg_required_else_help = true)]
+// `-v` is `--verbose` here, in every command.
+#[command(mut_subcommand("experiments", |group| group.mut_subcommand("search", |search| search.mut_arg("view", |view| view.short(None)))))]
 pub struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -40,6 +43,8 @@ enum Command {
     Completion(completion::Args),
     #[command(hide = true)]
     Example(example::Args),
+    #[command(hide = true)]
+    Gen(reference::Args),
     Shims(shims::Args),
 }
 
@@ -53,6 +58,7 @@ impl CommandLine for Cli {
             Command::Data(command) => command.run(app),
             Command::Track(command) => command.run(app),
             Command::Init(args) => init::run(args, app),
+            Command::Gen(args) => reference::run(args, app),
             Command::Example(args) => example::run(args, app),
             Command::Runs(args) => runs::run(args, app),
             Command::Gate(args) => gate::run(args, app),

@@ -1,6 +1,10 @@
 //! MLflow's grammar.
 
+pub mod artifacts;
+pub mod experiments;
+pub mod runs;
 pub mod server;
+pub mod store;
 
 use clap::{Parser, Subcommand};
 use matraz_base::Failure;
@@ -13,6 +17,8 @@ use crate::names;
 /// Experiments, runs, models and their server, in MLflow's own words
 #[derive(Parser, Debug)]
 #[command(name = "mlflow", version = names::MLFLOW_VERSION, disable_help_subcommand = true, arg_required_else_help = true)]
+// MLflow's commands have a `-v` of their own.
+#[command(mut_arg("verbose", |arg| arg.short(None)))]
 pub struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -24,6 +30,7 @@ pub struct Cli {
 enum Command {
     #[command(flatten)]
     Shared(Shared),
+    Runs(runs::Args),
 }
 
 /// The commands that MLflow and Matraz have in common.
@@ -31,6 +38,8 @@ enum Command {
 pub enum Shared {
     #[command(alias = "ui")]
     Server(server::Args),
+    Experiments(experiments::Args),
+    Artifacts(artifacts::Args),
 }
 
 impl Shared {
@@ -38,6 +47,8 @@ impl Shared {
     pub fn run(self, app: &App) -> Result<Exit, Failure> {
         match self {
             Self::Server(args) => server::run(args, app),
+            Self::Experiments(args) => experiments::run(args, app),
+            Self::Artifacts(args) => artifacts::run(args, app),
         }
     }
 }
@@ -50,6 +61,7 @@ impl CommandLine for Cli {
     fn run(self, app: &App) -> Result<Exit, Failure> {
         match self.command {
             Command::Shared(command) => command.run(app),
+            Command::Runs(args) => runs::run(args, app),
         }
     }
 
