@@ -1,0 +1,58 @@
+//! The locks of a reproduction: the project's own, free while commands run, and the table of paths in use.
+
+use std::time::Duration;
+
+use matraz_base::Progress;
+use matraz_base::lock::{self, Lock, PathLocks};
+use matraz_base::process::Interrupt;
+
+use crate::stage::{Source, Stage};
+use crate::{Repo, Result};
+
+/// How long another process may keep the project's lock. Operations are short: commands run without it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The project's lock, and who waits for it.
+pub struct ProjectLock<'r> {
+    repo: &'r Repo,
+    progress: &'r dyn Progress,
+    interrupt: &'r Interrupt,
+    held: Option<Lock>,
+}
+
+impl<'r> ProjectLock<'r> {
+    /// Takes the lock; says for whom it waits.
+    pub fn take(repo: &'r Repo, progress: &'r dyn Progress, interrupt: &'r Interrupt) -> Result<Self> {
+        repo.prepare()?;
+        let mut lock = Self { repo, progress, interrupt, held: None };
+        lock.take_again()?;
+        Ok(lock)
+    }
+
+    /// Frees the lock for as long as a command runs.
+    pub fn release(&mut self) {
+        self.held = None;
+    }
+
+    /// Takes the lock after [`release`](Self::release).
+    pub fn take_again(&mut self) -> Result<()> {
+        let path = self.repo.tmp_dir().join("lock");
+        let progress = self.progress;
+        self.held = Some(lock::acquire(&path, PATIENCE, self.interrupt.flag(), |owner| {
+            let owner = owner.map_or_else(|| "another process".into(), ToString::to_string);
+            progress.warn(&format!("waiting for {owner}, which works in this project"));
+        })?);
+        Ok(())
+    }
+
+    /// Enters the paths of a stage into the table that other processes honour while its command runs.
+    pub fn enter(&self, stage: &Stage) -> Result<PathLocks> {
+        let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        let local = stage.deps.iter().filter(|dep| dep.source == Source::Local);
+        let mut read: Vec<String> = local.map(|dep| text(&dep.path)).collect();
+        read.extend(stage.params.iter().map(|params| text(&params.path)));
+        let write = stage.outs.iter().map(|out| text(&out.path)).collect();
+        let cmd = lock::command_line(std::process::id()).unwrap_or_else(|| "matraz repro".into());
+        Ok(PathLocks::enter(&self.repo.tmp_dir(), &cmd, read, write, self.interrupt.flag())?)
+    }
+}

@@ -1,0 +1,166 @@
+//! After a stage acted: its outputs go into the cache, what it read and made into the lock file.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::changes;
+use super::run::Runner;
+use super::run_cache::RunCache;
+use crate::checkout::{self, Wanted};
+use crate::stage::{LockEntry, LockFile, Output, Stage, dot_dvc};
+use crate::workspace::{self, Target};
+use crate::{Error, Result};
+
+/// Records what stage `n` read and made. Returns the name of the run in the run cache, when it was stored there.
+pub(super) fn save(runner: &mut Runner<'_>, n: usize) -> Result<Option<String>> {
+    let missing = changes::refresh_deps(&mut runner.stages[n], &mut runner.contents)?;
+    let name = runner.stages[n].address.display(&runner.options.request.cwd);
+    if !missing.is_empty() && !runner.options.allow_missing {
+        return Err(Error::MissingDependency { stage: name, paths: missing });
+    }
+    check_outs(runner, n, &name)?;
+    let commit = !runner.options.no_commit;
+    let store_run = commit && runner.stages[n].cmd.is_some() && RunCache::wants(runner.repo, &runner.stages[n]);
+    take_in(runner, n, commit, store_run)?;
+    let mut value = None;
+    let entry = LockEntry::of(&runner.stages[n]);
+    if store_run {
+        let progress = runner.progress;
+        let mut warn = |path: &Path| progress.warn(&format!("corrupted cache file '{}'.", path.display()));
+        value = Some(runner.run_cache.save(&entry, &mut warn)?);
+    }
+    dump(runner, n, entry)?;
+    Ok(value)
+}
+
+/// All outputs must be there and be of a kind that can be kept; git is told to ignore those that the cache keeps.
+fn check_outs(runner: &mut Runner<'_>, n: usize, name: &str) -> Result<()> {
+    let stage = &runner.stages[n];
+    let mut missing = Vec::new();
+    for out in &stage.outs {
+        if out.cache && !runner.repo.contains(&out.path) {
+            return Err(Error::OutsideOutput { path: out.def_path.clone(), stage: name.to_owned() });
+        }
+        if !out.path.exists() {
+            missing.push(out.def_path.clone());
+        }
+    }
+    if !missing.is_empty() && !runner.options.allow_missing {
+        return Err(Error::StageOutputMissing { stage: name.to_owned(), paths: missing });
+    }
+    for out in &stage.outs {
+        if is_empty(&out.path) {
+            runner.progress.warn(&format!("'{}' is empty.", out.def_path));
+        }
+        if out.cache
+            && let Some(git) = &runner.repo.git
+        {
+            if git.is_tracked(&out.path)? {
+                return Err(Error::GitTrackedOutput { path: out.path.clone() });
+            }
+            runner.report.to_track.extend(git.ignore(&out.path)?);
+        }
+        if out.is_metric() && is_binary(&out.path)? {
+            return Err(Error::BinaryMetrics { path: out.path.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn is_empty(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => meta.len() == 0,
+        Ok(_) => std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()),
+        Err(_) => false,
+    }
+}
+
+/// A file whose beginning holds NUL or is mostly not text.
+fn is_binary(path: &Path) -> Result<bool> {
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let mut head = [0; 512];
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let length = file.read(&mut head).map_err(Error::io("read", path))?;
+    let odd = |byte: &u8| !matches!(byte, 0x20..=0x7e | b'\n' | b'\r' | b'\t' | 0x0c | 0x08);
+    let head = &head[..length];
+    Ok(head.contains(&0) || head.iter().filter(|byte| odd(byte)).count() * 10 > length * 3)
+}
+
+/// Hashes the outputs, and puts those into the cache that belong there.
+fn take_in(runner: &mut Runner<'_>, n: usize, commit: bool, store_run: bool) -> Result<()> {
+    let outs: Vec<usize> = (0..runner.stages[n].outs.len()).collect();
+    let wants_cache = |out: &Output| commit && (out.cache || (store_run && runner.repo.contains(&out.path)));
+    let (stored, hashed): (Vec<usize>, Vec<usize>) =
+        outs.into_iter().partition(|&at| wants_cache(&runner.stages[n].outs[at]));
+    for (group, store) in [(stored, true), (hashed, false)] {
+        if group.is_empty() {
+            continue;
+        }
+        let targets: Vec<Target> = group.iter().map(|&at| target(&runner.stages[n].outs[at], store)).collect();
+        let (repo, stop, progress) = (runner.repo, runner.interrupt.flag(), runner.progress);
+        let found = match store {
+            true => workspace::save_many(repo, &mut runner.cache, &targets, progress, stop)?,
+            false => workspace::hash_many(repo, &targets, progress, stop)?,
+        };
+        for ((at, target), content) in group.into_iter().zip(targets).zip(found) {
+            let out = &mut runner.stages[n].outs[at];
+            let Some(content) = content else { continue };
+            let same_legacy = target.algorithm == crate::hash::state::Algorithm::LegacyMd5
+                && out.digest == Some(content.digest);
+            if !same_legacy {
+                out.legacy = false;
+            }
+            if out.digest != Some(content.digest) {
+                out.extra.clear();
+            }
+            out.digest = Some(content.digest);
+            out.meta = content.meta.clone();
+            if !out.legacy {
+                runner.contents.set(&out.path, Some((content.digest, content.meta)));
+            }
+        }
+    }
+    if commit {
+        let wanted: Vec<Wanted<'_>> =
+            runner.stages[n].outs.iter().filter(|out| out.cache).map(Wanted::whole).collect();
+        checkout::relink_if_needed(
+            runner.repo,
+            &mut runner.cache,
+            &wanted,
+            runner.progress,
+            runner.interrupt.flag(),
+        )?;
+    }
+    Ok(())
+}
+
+/// What is stored gets the digest of today; what is only compared keeps that of DVC 2.
+fn target(out: &Output, store: bool) -> Target {
+    Target::with_legacy(&out.path, out.legacy && !store)
+}
+
+/// Writes the lock file or the `.dvc` file of the stage.
+fn dump(runner: &mut Runner<'_>, n: usize, entry: LockEntry) -> Result<()> {
+    let stage: &mut Stage = &mut runner.stages[n];
+    let Some(name) = stage.address.name.clone() else {
+        if dot_dvc::save(stage)? {
+            runner.report.to_track.push(stage.address.file.clone());
+        }
+        return Ok(());
+    };
+    // Others may have written the file while the command ran.
+    let mut lock = LockFile::beside(&stage.address.file)?;
+    let generated = lock.entries.is_empty() && !lock.path.exists();
+    lock.entries.insert(name, entry.clone());
+    stage.lock = Some(entry);
+    if lock.save()? {
+        let verb = if generated { "Generating" } else { "Updating" };
+        let shown = crate::stage::address::relative(&lock.path, &runner.options.request.cwd);
+        runner.progress.say(&format!("{verb} lock file '{shown}'"));
+        runner.report.to_track.push(lock.path);
+    }
+    Ok(())
+}
