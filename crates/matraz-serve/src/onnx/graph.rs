@@ -115,8 +115,12 @@ fn operator_sets(proto: &ModelProto) -> Result<HashMap<&str, i64>, Error> {
                 newest: *newest,
             });
         }
-        if versions.insert(domain, set.version).is_some() {
-            return Err(malformed(format!("the operator set `{}` is imported twice", shown_domain(domain))));
+        // skl2onnx names some sets twice.
+        if versions.insert(domain, set.version).is_some_and(|known| known != set.version) {
+            return Err(malformed(format!(
+                "the operator set `{}` is imported at two versions",
+                shown_domain(domain)
+            )));
         }
     }
     if versions.is_empty() {

@@ -290,9 +290,7 @@ pub(super) fn unary(function: Unary, inputs: &Inputs<'_>) -> Result<Vec<Value>, 
                 Unary::Relu => $items.iter().map(|x| if *x < 0.0 { 0.0 } else { *x }).collect(),
                 Unary::Round => $items.iter().map(|x| x.round_ties_even()).collect(),
                 Unary::Sigmoid => $items.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
-                Unary::Sign => {
-                    $items.iter().map(|x| if *x == 0.0 || x.is_nan() { 0.0 } else { x.signum() }).collect()
-                }
+                Unary::Sign => $items.iter().map(|x| if *x == 0.0 { 0.0 } else { x.signum() }).collect(),
                 Unary::Sqrt => $items.iter().map(|x| x.sqrt()).collect(),
                 Unary::Tanh => $items.iter().map(|x| x.tanh()).collect(),
             }

@@ -50,14 +50,14 @@ pub(crate) fn convert(data: &Data, to: Element) -> Result<Data, String> {
         }
         (Data::F32(items), Element::Bool) => Data::Bool(items.iter().map(|x| *x != 0.0).collect()),
         (Data::F32(items), Element::Text) => {
-            Data::Text(items.iter().map(|x| show_float(f64::from(*x), 9)).collect())
+            Data::Text(items.iter().map(|x| show_float(f64::from(*x))).collect())
         }
         (Data::F64(items), Element::F32) => Data::F32(items.iter().map(|x| *x as f32).collect()),
         (Data::F64(items), Element::F64) => Data::F64(items.clone()),
         (Data::F64(items), Element::I64) => Data::I64(items.iter().map(|x| float_to_i64(*x)).collect()),
         (Data::F64(items), Element::I32) => Data::I32(items.iter().map(|x| float_to_i32(*x)).collect()),
         (Data::F64(items), Element::Bool) => Data::Bool(items.iter().map(|x| *x != 0.0).collect()),
-        (Data::F64(items), Element::Text) => Data::Text(items.iter().map(|x| show_float(*x, 17)).collect()),
+        (Data::F64(items), Element::Text) => Data::Text(items.iter().map(|x| show_float(*x)).collect()),
         (Data::I64(items), Element::F32) => Data::F32(items.iter().map(|n| *n as f32).collect()),
         (Data::I64(items), Element::F64) => Data::F64(items.iter().map(|n| *n as f64).collect()),
         (Data::I64(items), Element::I64) => Data::I64(items.clone()),
@@ -84,9 +84,11 @@ pub(crate) fn convert(data: &Data, to: Element) -> Result<Data, String> {
         }
         (Data::Text(items), Element::F32) => Data::F32(parse(items, parse_float)?),
         (Data::Text(items), Element::F64) => Data::F64(parse(items, parse_float)?),
-        (Data::Text(items), Element::I64) => Data::I64(parse(items, |text| text.parse().ok())?),
-        (Data::Text(items), Element::I32) => Data::I32(parse(items, |text| text.parse().ok())?),
-        (Data::Text(_), Element::Bool) => return Err("texts cannot be cast to bool".into()),
+        (Data::Text(items), Element::I64) => Data::I64(parse(items, parse_integer)?),
+        (Data::Text(items), Element::I32) => Data::I32(parse(items, parse_integer)?),
+        (Data::Text(items), Element::Bool) => {
+            Data::Bool(parse(items, parse_integer::<i64>)?.into_iter().map(|n| n != 0).collect())
+        }
         (Data::Text(items), Element::Text) => Data::Text(items.clone()),
     })
 }
@@ -95,13 +97,22 @@ fn parse<T>(items: &[String], read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>
     items.iter().map(|text| read(text.trim()).ok_or_else(|| format!("`{text}` is no number"))).collect()
 }
 
+/// The integer that a text begins with, as C's `strtoll` finds it.
+fn parse_integer<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let digits = text.trim_start_matches(['+', '-']).find(|c: char| !c.is_ascii_digit());
+    let sign = usize::from(text.starts_with(['+', '-']));
+    digits.map_or(text, |end| &text[..sign + end]).parse().ok()
+}
+
 /// Rust reads all forms of the operator's definition: decimal, exponent, `NaN`, `INF`, in any case.
 fn parse_float<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
-/// A float as C's `%.{digits}g` writes it, with the operator's own words for what is no number.
-fn show_float(x: f64, digits: usize) -> String {
+/// A float as C's `%.8g` writes it (onnxruntime does so for both widths), with the operator's own words for what
+/// is no number.
+fn show_float(x: f64) -> String {
+    let digits = 8;
     if x.is_nan() {
         return "NaN".into();
     }
@@ -137,17 +148,19 @@ mod tests {
     fn floats_become_text_as_in_c() {
         let table = [
             (1.0, "1"),
-            (0.1f32.into(), "0.100000001"),
+            (0.1, "0.1"),
+            (1.0 / 3.0, "0.33333334"),
             (-2.5, "-2.5"),
             (1e10, "1e+10"),
-            (1e-5, "9.99999975e-06"),
-            (123_456_789.0, "123456792"),
+            (1e-5, "9.9999997e-06"),
+            (12_345_678.0, "12345678"),
+            (123_456_789.0, "1.2345679e+08"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-INF"),
             (0.0, "0"),
         ];
         for (x, text) in table {
-            assert_eq!(show_float(f64::from(x as f32), 9), text);
+            assert_eq!(show_float(f64::from(x as f32)), text);
         }
     }
 

@@ -177,7 +177,7 @@ impl Dictionary {
 }
 
 impl LabelEncoder {
-    pub(super) fn of(attributes: &Attributes<'_>) -> Result<Self, String> {
+    pub(super) fn of(version: i64, attributes: &Attributes<'_>) -> Result<Self, String> {
         let default_text = attributes.string("default_string")?.unwrap_or_else(|| "_Unused".into());
         let default_integer = attributes.int_or("default_int64", -1)?;
         let default_float = attributes.float("default_float")?.unwrap_or(-0.0);
@@ -199,7 +199,14 @@ impl LabelEncoder {
             (None, Data::I32(_)) => Data::I32(vec![i32::try_from(default_integer).unwrap_or(-1)]),
             (None, Data::Bool(_)) => return Err("truth values are not supported as values".into()),
         };
-        Ok(Self { forward: Dictionary::new(keys, values, default)?, backward: None })
+        let mut forward = Dictionary::new(keys, values, default)?;
+        if let Keys::Floats(places) = &mut forward.places
+            && version < 4
+        {
+            // Only from version 4 on is NaN a key like any other.
+            places.remove(&float_key(f64::NAN));
+        }
+        Ok(Self { forward, backward: None })
     }
 
     pub(super) fn category_mapper(attributes: &Attributes<'_>) -> Result<Self, String> {
@@ -260,28 +267,44 @@ fn one_of(attributes: &Attributes<'_>, what: &str) -> Result<Data, String> {
     }
 }
 
-/// Names the columns of each row.
+/// Names the columns of each row. The keys of a map are in ascending order, whatever the order of the columns.
 #[derive(Debug)]
 pub(crate) struct ZipMap {
     keys: Arc<Labels>,
+    /// For each key its column.
+    columns: Vec<usize>,
 }
 
 impl ZipMap {
     pub(super) fn of(attributes: &Attributes<'_>) -> Result<Self, String> {
-        Ok(Self { keys: Arc::new(class_labels(attributes, "classlabels_int64s", "classlabels_strings")?) })
+        let labels = class_labels(attributes, "classlabels_int64s", "classlabels_strings")?;
+        let mut columns: Vec<usize> = (0..labels.len()).collect();
+        let keys = match labels {
+            Labels::Integers(labels) => {
+                columns.sort_by_key(|column| labels[*column]);
+                Labels::Integers(columns.iter().map(|column| labels[*column]).collect())
+            }
+            Labels::Texts(labels) => {
+                columns.sort_by(|a, b| labels[*a].cmp(&labels[*b]));
+                Labels::Texts(columns.iter().map(|column| labels[*column].clone()).collect())
+            }
+        };
+        Ok(Self { keys: Arc::new(keys), columns })
     }
 
     pub(super) fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Value>, String> {
         let x = inputs.tensor(0)?;
         let (_, columns) = x.rows_and_columns()?;
-        if columns != self.keys.len() {
-            return Err(format!("{} labels for {columns} columns", self.keys.len()));
+        if columns != self.columns.len() {
+            return Err(format!("{} labels for {columns} columns", self.columns.len()));
         }
-        match x.data() {
-            Data::F32(values) => {
-                Ok(vec![Value::Maps { keys: Arc::clone(&self.keys), values: values.clone() }])
-            }
-            other => Err(format!("float32 is needed, not {}", other.element())),
-        }
+        let Data::F32(items) = x.data() else {
+            return Err(format!("float32 is needed, not {}", x.element()));
+        };
+        let values = items
+            .chunks_exact(columns)
+            .flat_map(|row| self.columns.iter().map(|column| row[*column]))
+            .collect();
+        Ok(vec![Value::Maps { keys: Arc::clone(&self.keys), values }])
     }
 }

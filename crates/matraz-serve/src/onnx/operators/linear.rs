@@ -35,12 +35,16 @@ impl Classifier {
         if !fits {
             return Err(format!("{} class labels for {} scores", labels.len(), intercepts.len()));
         }
+        let post = PostTransform::of(attributes)?;
+        if post == PostTransform::Probit && intercepts.len() < labels.len() {
+            return Err("post_transform `PROBIT` of one score for two classes is not supported".into());
+        }
         Ok(Self {
             features: coefficients.len() / intercepts.len(),
             coefficients,
             intercepts,
             labels: Arc::new(labels),
-            post: PostTransform::of(attributes)?,
+            post,
         })
     }
 
@@ -85,11 +89,7 @@ impl Classifier {
         if self.labels.len() == 2 {
             let mut both = Vec::with_capacity(rows * 2);
             for score in scores {
-                let second = match self.post {
-                    PostTransform::Logistic => SecondClass::Negative,
-                    _ => SecondClass::Complement,
-                };
-                both.extend(second.expand(score, self.post));
+                both.extend(SecondClass::Complement.expand(score, self.post));
             }
             return Ok(vec![
                 self.labels.pick(&positive).into(),

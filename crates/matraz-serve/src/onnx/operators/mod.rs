@@ -2,6 +2,7 @@
 
 mod arithmetic;
 pub(crate) mod cast;
+mod class_rule;
 mod encoders;
 mod features;
 mod forest;
@@ -129,7 +130,7 @@ impl Kernel {
         attributes: &Attributes<'_>,
     ) -> Result<Option<Self>, String> {
         let kernel = match domain {
-            ML_DOMAIN => Self::of_ml(name, attributes)?,
+            ML_DOMAIN => Self::of_ml(name, version, attributes)?,
             "" => Self::of_plain(name, version, attributes)?,
             _ => None,
         };
@@ -139,7 +140,7 @@ impl Kernel {
         Ok(kernel)
     }
 
-    fn of_ml(name: &str, attributes: &Attributes<'_>) -> Result<Option<Self>, String> {
+    fn of_ml(name: &str, version: i64, attributes: &Attributes<'_>) -> Result<Option<Self>, String> {
         Ok(Some(match name {
             "ArrayFeatureExtractor" => Self::ArrayFeatureExtractor,
             "Binarizer" => Self::Binarizer(features::Binarizer::of(attributes)?),
@@ -148,7 +149,7 @@ impl Kernel {
             }
             "FeatureVectorizer" => Self::FeatureVectorizer(features::FeatureVectorizer::of(attributes)?),
             "Imputer" => Self::Imputer(features::Imputer::of(attributes)?),
-            "LabelEncoder" => Self::LabelEncoder(Box::new(encoders::LabelEncoder::of(attributes)?)),
+            "LabelEncoder" => Self::LabelEncoder(Box::new(encoders::LabelEncoder::of(version, attributes)?)),
             "LinearClassifier" => Self::LinearClassifier(linear::Classifier::of(attributes)?),
             "LinearRegressor" => Self::LinearRegressor(linear::Regressor::of(attributes)?),
             "Normalizer" => Self::Normalizer(features::Norm::of(attributes)?),

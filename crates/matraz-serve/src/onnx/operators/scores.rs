@@ -179,7 +179,7 @@ pub(crate) enum SecondClass {
     Absent,
     /// The score is a probability: the other class has one minus it.
     Complement,
-    /// The score has a sign: the other class has its negative, or its logistic.
+    /// The score has a sign: the other class has its negative.
     Negative,
 }
 
@@ -189,10 +189,10 @@ impl SecondClass {
         match (self, post) {
             (_, PostTransform::Probit) => [T::from_f32(probit(score.to_f32())), T::default()],
             (Self::Absent, _) => [score, T::default()],
-            (Self::Complement, _) => [T::ONE - score, score],
-            (Self::Negative, PostTransform::Logistic) => {
+            (_, PostTransform::Logistic) => {
                 [T::from_f32(logistic((-score).to_f32())), T::from_f32(logistic(score.to_f32()))]
             }
+            (Self::Complement, _) => [T::ONE - score, score],
             (Self::Negative, _) => [-score, score],
         }
     }

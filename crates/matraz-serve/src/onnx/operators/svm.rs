@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::attributes::Attributes;
 use super::super::tensor::{Data, Labels, Tensor, Value, count};
 use super::matrix::rows_by_columns;
-use super::scores::{PostTransform, SecondClass, logistic, probit};
+use super::scores::{PostTransform, SecondClass, logistic};
 use super::{Inputs, class_labels};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -209,6 +209,10 @@ impl Classifier {
             per_class.clear();
             features(coefficients.len(), classes)?
         };
+        let post = PostTransform::of(attributes)?;
+        if post == PostTransform::Probit && classes == 2 && vectors > 0 && proba.is_empty() {
+            return Err("post_transform `PROBIT` of one score for two classes is not supported".into());
+        }
         Ok(Self {
             kernel,
             labels: Arc::new(labels),
@@ -220,7 +224,7 @@ impl Classifier {
             rho,
             proba,
             probb,
-            post: PostTransform::of(attributes)?,
+            post,
         })
     }
 
@@ -260,16 +264,11 @@ impl Classifier {
                 self.post.apply(&mut probabilities);
                 scores.extend(probabilities);
             } else if classes == 2 {
-                let second = if self.post == PostTransform::None {
-                    SecondClass::Negative
-                } else {
-                    SecondClass::Complement
+                let second = match self.post {
+                    PostTransform::None => SecondClass::Negative,
+                    _ => SecondClass::Complement,
                 };
-                let mut both = second.expand(pair_scores[0], self.post);
-                if self.post == PostTransform::Probit {
-                    both = [probit(pair_scores[0]), 0.0];
-                }
-                scores.extend(both);
+                scores.extend(second.expand(pair_scores[0], self.post));
             } else {
                 let mut pair_scores = pair_scores;
                 self.post.apply(&mut pair_scores);

@@ -7,8 +7,9 @@ use std::sync::{Arc, OnceLock};
 use super::super::attributes::Attributes;
 use super::super::proto::{TensorProto, element};
 use super::super::tensor::{Data, Labels, Tensor, Value, count};
+use super::class_rule::ClassRule;
 use super::forest::{Aggregate, Branch, Forest, Inner, Mode, Scores, Weight};
-use super::scores::{PostTransform, Real, SecondClass, probit};
+use super::scores::{PostTransform, Real, probit};
 use super::{Inputs, class_labels};
 
 #[derive(Debug)]
@@ -220,10 +221,9 @@ impl Listed {
 }
 
 fn check_base(base: &[f64], targets: usize) -> Result<(), String> {
-    if base.len() > targets {
-        return Err(format!("`base_values` has {} entries for {targets} targets", base.len()));
-    }
-    Ok(())
+    // One value for two classes is the score of a binary classifier.
+    let fits = base.is_empty() || base.len() == targets || (base.len() == 1 && targets == 2);
+    if fits { Ok(()) } else { Err(format!("`base_values` has {} entries for {targets} targets", base.len())) }
 }
 
 impl Ensemble {
@@ -414,10 +414,15 @@ impl Ensemble {
                     post: self.post,
                 };
                 let (chosen, probabilities) = rule.finish(scores);
-                let width = labels.len();
+                // With weights for both of two classes, onnxruntime answers 0 and 1 for integer labels.
+                let zero_and_one = Labels::Integers(vec![0, 1]);
+                let labels = match labels.as_ref() {
+                    Labels::Integers(two) if two.len() == 2 && !one_sided => &zero_and_one,
+                    labels => labels,
+                };
                 Ok(vec![
                     labels.pick(&chosen).into(),
-                    Tensor::new(vec![rows, width], Data::F32(probabilities))?.into(),
+                    Tensor::new(vec![rows, rule.classes], Data::F32(probabilities))?.into(),
                 ])
             }
             Role::Regressor { aggregate, keeps_type } => {
@@ -458,6 +463,12 @@ impl Ensemble {
             }
         }
         if targets > 1 {
+            // A target that no tree spoke of is 0, base value or not.
+            for (value, touched) in values.iter_mut().zip(scores.touched.iter().flatten()) {
+                if !touched {
+                    *value = T::default();
+                }
+            }
             for row in values.chunks_exact_mut(targets) {
                 self.post.apply(row);
             }
@@ -467,85 +478,6 @@ impl Ensemble {
             }
         }
         values
-    }
-}
-
-/// How the summed scores of a classifier become a label and probabilities. For two classes the format leaves
-/// much open; this follows onnxruntime.
-struct ClassRule<T> {
-    classes: usize,
-    one_sided: bool,
-    all_positive: bool,
-    base: Vec<T>,
-    post: PostTransform,
-}
-
-impl<T: Real> ClassRule<T> {
-    fn finish(&self, scores: Scores<T>) -> (Vec<usize>, Vec<f32>) {
-        let mut values = scores.values;
-        let mut positions = Vec::with_capacity(values.len() / self.classes);
-        let all = vec![true; self.classes];
-        for (row, scores_of_row) in values.chunks_exact_mut(self.classes).enumerate() {
-            let touched = match &scores.touched {
-                None => all.as_slice(),
-                Some(touched) => &touched[row * self.classes..(row + 1) * self.classes],
-            };
-            positions.push(match scores_of_row {
-                [first, second] => self.two(first, second, touched[1]),
-                many => self.many(many, touched),
-            });
-        }
-        (positions, values.into_iter().map(Real::to_f32).collect())
-    }
-
-    fn many(&self, scores: &mut [T], touched: &[bool]) -> usize {
-        for (score, base) in scores.iter_mut().zip(&self.base) {
-            *score += *base;
-        }
-        let mut best: Option<usize> = None;
-        for (class, score) in scores.iter().enumerate() {
-            let known = touched[class] || class < self.base.len();
-            if known && best.is_none_or(|best| *score > scores[best]) {
-                best = Some(class);
-            }
-        }
-        self.post.apply(scores);
-        best.unwrap_or(0)
-    }
-
-    fn two(&self, first: &mut T, second: &mut T, second_touched: bool) -> usize {
-        let mut single = !second_touched;
-        match self.base.as_slice() {
-            [_, base] if second_touched => {
-                *second = *base + *first;
-                *first = -*second;
-            }
-            [base0, base1] => {
-                *first += *base0;
-                *second += *base1;
-                single = false;
-            }
-            [base] => *first += *base,
-            _ => {}
-        }
-        let weight = if second_touched { *second } else { *first };
-        let half = T::ONE / (T::ONE + T::ONE);
-        let (class, rule) = match (self.one_sided, self.all_positive) {
-            (true, true) => (usize::from(weight > half), SecondClass::Complement),
-            (true, false) => (usize::from(weight > T::default()), SecondClass::Negative),
-            (false, _) => {
-                let rule = if self.base.is_empty() { SecondClass::Negative } else { SecondClass::Absent };
-                (usize::from(weight > T::default()), rule)
-            }
-        };
-        if single {
-            [*first, *second] = rule.expand(*first, self.post);
-        } else {
-            let mut both = [*first, *second];
-            self.post.apply(&mut both);
-            [*first, *second] = both;
-        }
-        class
     }
 }
 
