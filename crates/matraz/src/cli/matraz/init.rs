@@ -81,8 +81,10 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         let bytes = fs::read(&path).map_err(|source| InitError::Io { action: "read", path, source })?;
         files.retain(|(name, _)| name != "data/README.md");
         for (name, content) in &mut files {
-            if name == "data/obesity.csv" {
-                content.clone_from(&bytes);
+            match name.as_str() {
+                "data/obesity.csv" => content.clone_from(&bytes),
+                "README.md" => *content = without_the_synthetic_table(content),
+                _ => {}
             }
         }
     }
@@ -125,6 +127,13 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         app.out.line(&format!("Wrote the example `{}`; its README.md says how to go on.", template.name()));
     }
     Ok(Exit::OK)
+}
+
+/// The example's page without its sentence on the synthetic table, which is not there.
+fn without_the_synthetic_table(page: &[u8]) -> Vec<u8> {
+    let page = String::from_utf8_lossy(page);
+    let lines: Vec<&str> = page.lines().filter(|line| !line.contains("data/README.md")).collect();
+    (lines.join("\n").trim_end().to_owned() + "\n").into_bytes()
 }
 
 /// Adds the lines that the file does not have.
