@@ -273,6 +273,32 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// Changed data are not committed without a yes.
+    #[error("unable to commit changed '{stage}'")]
+    CommitDeclined {
+        /// The address of the stage.
+        stage: String,
+    },
+    /// A command needs a remote, and none is named or set as the default.
+    #[error("no remote is specified")]
+    NoRemote {
+        /// The remotes of the settings.
+        known: Vec<String>,
+    },
+    /// The settings have no such remote.
+    #[error("remote '{name}' doesn't exist")]
+    NoSuchRemote {
+        /// What the user wrote.
+        name: String,
+    },
+    /// Some objects could not be copied to or from a remote.
+    #[error("{count} files failed to {verb}")]
+    TransferFailed {
+        /// How many.
+        count: usize,
+        /// `upload` or `download`.
+        verb: &'static str,
+    },
     /// A `.dvc` file or `dvc.yaml` as data.
     #[error("DVC file '{}' cannot be an output", path.display())]
     StageFileAsOutput {
@@ -411,6 +437,9 @@ impl Explain for Error {
             Self::NoLinkKind { .. } => Kind::Conflict,
             Self::NoSuchTarget { .. } | Self::NoMatch { .. } | Self::CheckoutFailed { .. } => Kind::Missing,
             Self::MissingTree { .. } | Self::NothingThere { .. } => Kind::Missing,
+            Self::NoRemote { .. } | Self::NoSuchRemote { .. } => Kind::Missing,
+            Self::CommitDeclined { .. } => Kind::Conflict,
+            Self::TransferFailed { .. } => Kind::Failed,
             Self::StageFileAsOutput { .. } | Self::InternalPath { .. } | Self::InsideFile { .. } => {
                 Kind::Usage
             }
@@ -463,6 +492,13 @@ impl Explain for Error {
             Self::OutsideProject { .. } => Some("only data below the project's root can be tracked".into()),
             Self::StageOutput { .. } => Some("run the pipeline, or `commit` the stage".into()),
             Self::MissingTree { .. } => Some("run `fetch` to get it from a remote".into()),
+            Self::CommitDeclined { .. } => Some("use `-f` to commit without being asked".into()),
+            Self::NoRemote { known } if known.is_empty() => {
+                Some("add one with `remote add -d NAME URL`".into())
+            }
+            Self::NoRemote { known } => {
+                Some(format!("name one of them with `-r` or `remote default`: {}", known.join(", ")))
+            }
             Self::NoLinkKind { .. } => Some("add 'copy' to the setting cache.type".into()),
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
             _ => None,

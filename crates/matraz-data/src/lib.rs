@@ -9,7 +9,10 @@
 //! Nothing here prints, reads the environment or knows the home directory; the places outside the project
 //! come in as [`repo::Places`].
 
+pub mod add;
 pub mod cache;
+pub mod checkout;
+pub mod commit;
 pub mod compare;
 pub mod config;
 pub mod error;
@@ -18,8 +21,11 @@ pub mod hash;
 pub mod ignore;
 pub mod index;
 pub mod pipeline;
+pub mod remote;
 pub mod repo;
 pub mod stage;
+pub mod status;
+pub mod target;
 pub mod workspace;
 
 pub use error::Error;

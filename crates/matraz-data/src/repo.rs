@@ -2,7 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use matraz_base::lock::{self, Lock, Owner};
+use matraz_base::progress::Progress;
 
 use crate::config::{Config, Level, SectionName, Setting, normal};
 use crate::git::{GITIGNORE, Git};
@@ -15,6 +20,9 @@ use crate::{Error, Result};
 pub const DVC_DIR: &str = ".dvc";
 /// The file with patterns of what is not data.
 pub const DVCIGNORE: &str = ".dvcignore";
+
+/// How long a command waits for another one in the same project.
+const LOCK_PATIENCE: Duration = Duration::from_secs(600);
 
 /// The places outside a project, as the binary found them in the environment.
 #[derive(Clone, Debug)]
@@ -182,6 +190,30 @@ impl Repo {
     /// The folder of the cache.
     pub fn cache_dir(&self) -> PathBuf {
         self.config.get("cache", "dir").map_or_else(|| self.dvc_dir().join("cache"), PathBuf::from)
+    }
+
+    /// Adds files to git's index when the project's settings ask for it (`core.autostage`).
+    pub fn stage_for_git(&self, files: &[PathBuf]) -> Result<()> {
+        match &self.git {
+            Some(git) if self.config.flag("core", "autostage", false) => {
+                // A `.gitignore` that lost its last line is gone.
+                let there: Vec<&PathBuf> = files.iter().filter(|file| file.exists()).collect();
+                git.add(&there)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the project's lock and makes the folders that every operation needs. Waits for a process that has the lock
+    /// and says for whom.
+    pub fn lock(&self, progress: &dyn Progress, stop: &AtomicBool) -> Result<Lock> {
+        self.prepare()?;
+        let path = self.tmp_dir().join("lock");
+        let waiting = |owner: Option<&Owner>| {
+            let owner = owner.map_or_else(|| "another process".to_owned(), ToString::to_string);
+            progress.warn(&format!("waiting for {owner}, which works on this project"));
+        };
+        Ok(lock::acquire(&path, LOCK_PATIENCE, stop, waiting)?)
     }
 
     /// Makes the folders that every operation needs and keeps git from tracking them.

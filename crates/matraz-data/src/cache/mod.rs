@@ -100,6 +100,9 @@ pub struct Cache {
     shared: bool,
     links: Vec<LinkKind>,
     known: HashMap<(Digest, Algorithm), Stamp>,
+    /// Whether what is learnt here is worth remembering in the project.
+    learns: bool,
+    corrupted: Vec<Corrupted>,
 }
 
 impl Cache {
@@ -115,7 +118,27 @@ impl Cache {
             shared: repo.config.get("cache", "shared").is_some(),
             links: if links.is_empty() { LinkKind::DEFAULT.to_vec() } else { links },
             known,
+            learns: true,
+            corrupted: Vec::new(),
         }
+    }
+
+    /// A folder that is laid out as a cache is: a remote on this machine.
+    pub fn at(root: PathBuf, shared: bool) -> Self {
+        Self {
+            store: Store::open(&Location::Local(root.clone())),
+            root,
+            shared,
+            links: LinkKind::DEFAULT.to_vec(),
+            known: HashMap::new(),
+            learns: false,
+            corrupted: Vec::new(),
+        }
+    }
+
+    /// The corrupted objects that were met since the last call.
+    pub fn take_corrupted(&mut self) -> Vec<Corrupted> {
+        std::mem::take(&mut self.corrupted)
     }
 
     /// The folder.
@@ -176,6 +199,7 @@ impl Cache {
                 }
             }
             self.learn(repo, &learned);
+            self.corrupted.extend(corrupted.iter().cloned());
         }
         Ok((found, corrupted))
     }
@@ -198,7 +222,7 @@ impl Cache {
 
     /// Remembers sound objects.
     pub(crate) fn learn(&mut self, repo: &Repo, objects: &[(Object, Stamp)]) {
-        if objects.is_empty() {
+        if objects.is_empty() || !self.learns {
             return;
         }
         for (object, stamp) in objects {
@@ -219,7 +243,7 @@ impl Cache {
     }
 
     /// The listing of a folder; `None` when the object is missing or corrupted (it is removed then).
-    pub fn tree(&self, object: &Object) -> Result<Option<Tree>> {
+    pub fn tree(&mut self, object: &Object) -> Result<Option<Tree>> {
         let path = self.path(object);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -229,6 +253,7 @@ impl Cache {
         // Listings are small, and everything below hangs on them: they are always checked.
         if md5::of_bytes(&bytes) != *object.digest.bytes() {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            self.corrupted.push(Corrupted { path });
             return Ok(None);
         }
         let tree = Tree::parse(&bytes).map_err(|error| Error::BadTree { path, reason: error.to_string() })?;

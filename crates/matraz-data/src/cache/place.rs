@@ -108,6 +108,7 @@ impl Cache {
         many::run(&run, run.numbers.len(), repo.threads(), stop)?;
         let (outcome, learned) = run.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.learn(repo, &learned);
+        self.corrupted.extend(outcome.corrupted.iter().cloned());
         Ok(outcome)
     }
 }

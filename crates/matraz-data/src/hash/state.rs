@@ -65,7 +65,7 @@ pub struct State {
 }
 
 /// Where the digest belongs: to the content, or to the content as DVC 2 saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
     /// MD5 of the bytes.
     Md5,

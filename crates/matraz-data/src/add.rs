@@ -1,0 +1,300 @@
+//! `add`: puts files and folders under the project's care.
+//!
+//! Each target gets a `.dvc` file beside it and a line in `.gitignore`; its content goes into the cache. A target that
+//! is or lies in data that are tracked already brings those up to date.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use matraz_base::process::Interrupt;
+use matraz_base::progress::Progress;
+
+use crate::cache::{Cache, Corrupted, Object};
+use crate::checkout::{self, Wanted};
+use crate::hash::digest::Meta;
+use crate::hash::tree::{Entry, Tree};
+use crate::index::{Index, is_project_file};
+use crate::pipeline::graph::Graph;
+use crate::repo::DVC_DIR;
+use crate::stage::address::{join, relative};
+use crate::stage::{Address, DATA_SUFFIX, Output, Stage, dot_dvc};
+use crate::target::output_at;
+use crate::workspace::{self, Content, Target};
+use crate::{Error, Repo, Result};
+
+/// How targets are added.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Take the digests and write the `.dvc` files, and leave the cache alone.
+    pub no_commit: bool,
+    /// Leave the files as they are even when the settings ask for links.
+    pub no_relink: bool,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The `.dvc` files of the targets, in their order.
+    pub files: Vec<PathBuf>,
+    /// Files for git: `.dvc` and `.gitignore` files that were written.
+    pub changed: Vec<PathBuf>,
+    /// The first target that could not be added. Those before it were.
+    pub failure: Option<Error>,
+    /// Corrupted cache objects that were met; they are removed.
+    pub corrupted: Vec<Corrupted>,
+}
+
+/// A target and the stage that tracks it.
+struct Job {
+    stage: Stage,
+    /// The target.
+    path: PathBuf,
+    /// What of the output is brought up to date; empty for the whole.
+    part: String,
+}
+
+/// Adds paths, which are taken from the folder `cwd`.
+pub fn add(
+    repo: &Repo,
+    targets: &[String],
+    options: &Options,
+    cwd: &Path,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let stop = interrupt.flag();
+    let index = Index::load(repo)?;
+    let mut jobs: Vec<Job> = Vec::new();
+    for target in targets {
+        let job = find_or_make(repo, &index, target, cwd)?;
+        // A second target of the same data follows the first.
+        let twice = jobs.iter().any(|other| other.path == job.path && other.part == job.part);
+        if !twice {
+            jobs.push(job);
+        }
+    }
+    check_graph(repo, &index, jobs.iter().map(|job| &job.stage))?;
+    let mut report = Report::default();
+    // Nothing of a refused target may reach the cache, so refusals come first.
+    let mut failure = None;
+    for (n, job) in jobs.iter().enumerate() {
+        if let Err(error) = refuse(repo, job) {
+            failure = Some(error);
+            jobs.truncate(n);
+            break;
+        }
+    }
+    let looked_at: Vec<Target> = jobs.iter().map(|job| Target::new(job.path.clone())).collect();
+    let mut cache = Cache::open(repo);
+    let legacy_kept = keep_legacy(repo, &jobs, progress, stop)?;
+    let contents = if options.no_commit {
+        workspace::hash_many(repo, &looked_at, progress, stop)?
+    } else {
+        workspace::save_many(repo, &mut cache, &looked_at, progress, stop)?
+    };
+    // Several targets may lie in one folder; the later ones go on from where the earlier ones left it.
+    let mut updated: Vec<Stage> = Vec::new();
+    for ((job, content), keeps_legacy) in jobs.into_iter().zip(contents).zip(legacy_kept) {
+        let mut stage = updated
+            .iter()
+            .find(|stage| stage.address == job.stage.address)
+            .cloned()
+            .unwrap_or_else(|| job.stage.clone());
+        let outcome = (|| -> Result<()> {
+            let Some(out) = stage.outs.iter_mut().find(|out| job.path.starts_with(&out.path)) else {
+                return Err(Error::NothingThere { path: job.path.clone() });
+            };
+            if !keeps_legacy {
+                record(repo, &mut cache, out, &job, content, options.no_commit)?;
+            }
+            let out = out.clone();
+            if let Some(git) = &repo.git
+                && let Some(file) = git.ignore(&out.path)?
+            {
+                report.changed.push(file);
+            }
+            if !options.no_commit && !options.no_relink {
+                let wanted = [Wanted { output: &out, part: job.part.clone() }];
+                checkout::relink_if_needed(repo, &mut cache, &wanted, progress, stop)?;
+            }
+            dot_dvc::save(&stage)?;
+            Ok(())
+        })();
+        if let Err(error) = outcome {
+            failure = Some(error);
+            break;
+        }
+        let file = stage.address.file.clone();
+        report.changed.push(file.clone());
+        report.files.push(file);
+        updated.retain(|other| other.address != stage.address);
+        updated.push(stage);
+    }
+    report.failure = failure;
+    report.corrupted = cache.take_corrupted();
+    report.changed.sort();
+    report.changed.dedup();
+    repo.stage_for_git(&report.changed)?;
+    Ok(report)
+}
+
+/// The stage that tracks a target, or a new one.
+fn find_or_make(repo: &Repo, index: &Index, target: &str, cwd: &Path) -> Result<Job> {
+    let path = join(cwd, target);
+    if target.is_empty() {
+        return Err(Error::NothingThere { path });
+    }
+    if is_project_file(&path) {
+        return Err(Error::StageFileAsOutput { path });
+    }
+    if !repo.contains(&path) || path == repo.root {
+        return Err(Error::OutsideProject { path });
+    }
+    if path.strip_prefix(&repo.root).is_ok_and(|inside| inside.iter().any(|part| part == DVC_DIR)) {
+        return Err(Error::InternalPath { path });
+    }
+    if let Some((number, out)) = output_at(index, &path) {
+        let stage = &index.stages[number];
+        if stage.cmd.is_some() {
+            return Err(Error::StageOutput { path, stage: stage.address.display(cwd) });
+        }
+        let part = relative_part(&path, &out.path);
+        return Ok(Job { stage: stage.clone(), path, part });
+    }
+    let behind = path.ancestors().skip(1).take_while(|folder| *folder != repo.root).find(|f| f.is_symlink());
+    if let Some(link) = behind {
+        return Err(Error::ThroughLink { link: link.to_path_buf(), path });
+    }
+    if path.is_symlink() && path.is_dir() {
+        return Err(Error::ThroughLink { link: path.clone(), path });
+    }
+    Ok(Job { stage: new_stage(&path)?, path, part: String::new() })
+}
+
+fn relative_part(path: &Path, out: &Path) -> String {
+    if path == out { String::new() } else { relative(path, out) }
+}
+
+/// A stage that tracks `path` by a `.dvc` file beside it.
+pub(crate) fn new_stage(path: &Path) -> Result<Stage> {
+    let missing = || Error::NothingThere { path: path.to_path_buf() };
+    let folder = path.parent().ok_or_else(missing)?;
+    let name = path.file_name().ok_or_else(missing)?;
+    let name = name.to_str().ok_or_else(|| Error::NotUnicode { path: path.to_path_buf() })?;
+    let file = folder.join(format!("{name}{DATA_SUFFIX}"));
+    // A file that lost its output keeps nothing worth keeping.
+    let mut stage = Stage::new(Address { file, name: None }, folder.to_path_buf());
+    stage.outs.push(Output::new(path.to_path_buf(), name));
+    Ok(stage)
+}
+
+/// Whether the project's stages still fit together with these in place of their older forms.
+pub(crate) fn check_graph<'s>(
+    repo: &Repo,
+    index: &Index,
+    stages: impl Iterator<Item = &'s Stage>,
+) -> Result<()> {
+    let mut all = index.stages.clone();
+    for stage in stages {
+        match all.iter_mut().find(|other| other.address == stage.address) {
+            Some(old) => *old = stage.clone(),
+            None => all.push(stage.clone()),
+        }
+    }
+    Graph::build(&all, &repo.root).map(|_| ())
+}
+
+fn refuse(repo: &Repo, job: &Job) -> Result<()> {
+    let exists = fs::metadata(&job.path).is_ok();
+    if let Some(out) = job.stage.outs.iter().find(|out| job.path.starts_with(&out.path)) {
+        let is_file = out.digest.is_some_and(|digest| !digest.is_dir());
+        if is_file && !job.part.is_empty() {
+            return Err(Error::InsideFile { path: job.path.clone(), file: out.path.clone() });
+        }
+        if let Some(verdict) = repo.ignore().verdict(&out.path, out.path.is_dir())?
+            && verdict.ignored
+        {
+            return Err(Error::IgnoredOutput { path: out.path.clone(), pattern: verdict.pattern });
+        }
+        if let Some(git) = &repo.git
+            && exists
+            && git.is_tracked(&out.path)?
+        {
+            return Err(Error::GitTrackedOutput { path: out.path.clone() });
+        }
+    }
+    if !exists && job.part.is_empty() {
+        return Err(Error::NothingThere { path: job.path.clone() });
+    }
+    Ok(())
+}
+
+/// Which of the jobs are whole outputs of DVC 2 whose content has not changed: they stay as they are.
+fn keep_legacy(repo: &Repo, jobs: &[Job], progress: &dyn Progress, stop: &AtomicBool) -> Result<Vec<bool>> {
+    let mut kept = vec![false; jobs.len()];
+    for (kept, job) in kept.iter_mut().zip(jobs) {
+        let legacy = job.stage.outs.iter().find(|out| out.path == job.path && out.legacy);
+        if let Some(digest) = legacy.and_then(|out| out.digest) {
+            let target = Target::with_legacy(job.path.clone(), true);
+            let found = workspace::hash_many(repo, &[target], progress, stop)?;
+            *kept = found[0].as_ref().is_some_and(|content| content.digest == digest);
+        }
+    }
+    Ok(kept)
+}
+
+/// Writes the content of a target into its output.
+fn record(
+    repo: &Repo,
+    cache: &mut Cache,
+    out: &mut Output,
+    job: &Job,
+    content: Option<Content>,
+    no_commit: bool,
+) -> Result<()> {
+    if job.part.is_empty() {
+        let content = content.ok_or_else(|| Error::NothingThere { path: job.path.clone() })?;
+        out.digest = Some(content.digest);
+        out.meta = content.meta;
+    } else {
+        let old = match out.digest {
+            None => Tree::default(),
+            Some(digest) => {
+                let object = Object { digest, legacy: out.legacy };
+                let path = cache.path(&object);
+                cache.tree(&object)?.ok_or(Error::MissingTree { folder: out.path.clone(), path })?
+            }
+        };
+        let (tree, meta) = match content {
+            None => {
+                if old.below(&job.part).next().is_none() {
+                    return Err(Error::NothingThere { path: job.path.clone() });
+                }
+                let (tree, _) = old.with(&job.part, &[]);
+                let meta = Meta { nfiles: Some(tree.len() as u64), ..Meta::default() };
+                (tree, meta)
+            }
+            Some(content) => {
+                let entries = match &content.tree {
+                    Some(tree) => tree.entries().to_vec(),
+                    None => vec![Entry { path: String::new(), digest: content.digest }],
+                };
+                let (tree, appended) = old.with(&job.part, &entries);
+                // The size of a folder is not in its listing: it is known only if nothing was replaced.
+                let size = match (out.meta.size.filter(|size| *size > 0), content.meta.size) {
+                    (Some(before), Some(new)) if appended => Some(before + new),
+                    _ if out.digest == Some(tree.digest()) => out.meta.size,
+                    _ => None,
+                };
+                let nfiles = Some(tree.len() as u64);
+                (tree, Meta { size, nfiles, isexec: false })
+            }
+        };
+        out.digest = Some(if no_commit { tree.digest() } else { cache.save_tree(repo, &tree)?.digest });
+        out.meta = meta;
+    }
+    out.legacy = false;
+    out.extra.shift_remove("files");
+    Ok(())
+}

@@ -1,0 +1,490 @@
+//! `checkout`: makes the workspace hold what the project's files say, from the cache.
+//!
+//! [`plan`] compares and says what would be removed, written and lost; [`apply`] does it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use matraz_base::progress::{Progress, Unit};
+
+use crate::cache::{Cache, LinkKind, Object, Placement, absent};
+use crate::hash::digest::Digest;
+use crate::hash::state::{Algorithm, Stamp};
+use crate::index::Index;
+use crate::stage::Output;
+use crate::workspace::{self, Content, Target};
+use crate::{Error, Repo, Result};
+
+/// What to do with the workspace.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Remove data that the cache cannot bring back.
+    pub force: bool,
+    /// Make every file anew by the configured kind of link, unless it is one already.
+    pub relink: bool,
+}
+
+/// An output to bring into the workspace, whole or in part.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// The output.
+    pub output: &'a Output,
+    /// What of it, relative to it; empty for the whole.
+    pub part: String,
+}
+
+impl<'a> Wanted<'a> {
+    /// The whole output.
+    pub fn whole(output: &'a Output) -> Self {
+        Self { output, part: String::new() }
+    }
+}
+
+/// What happened, or would happen, to an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not there.
+    Added,
+    /// It was there with other content.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+/// Numbers of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Replaced.
+    pub modified: u64,
+    /// New.
+    pub added: u64,
+    /// Removed.
+    pub deleted: u64,
+}
+
+/// What has to be done.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Files to remove.
+    pub removals: Vec<PathBuf>,
+    /// Files to write.
+    pub placements: Vec<Placement>,
+    /// Files whose only difference is that they are to be executable.
+    pub make_executable: Vec<PathBuf>,
+    /// Files that the cache could not bring back once they are removed or replaced.
+    pub unsaved: Vec<PathBuf>,
+    /// The fate of every output that changes.
+    pub fates: BTreeMap<PathBuf, (Fate, Stats)>,
+    /// Folders whose listing is missing from the cache; the flag says that only a part was asked for.
+    pub unknown: Vec<(PathBuf, bool)>,
+    /// Outputs that must be folders, empty ones included.
+    folders: BTreeSet<PathBuf>,
+    /// All outputs that will be as wanted.
+    outputs: BTreeSet<PathBuf>,
+    /// How many placements are for files that are not there, or with other content.
+    relinked: BTreeSet<PathBuf>,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The fate of every output that changed, by path.
+    pub fates: BTreeMap<PathBuf, Fate>,
+    /// Numbers of files.
+    pub stats: Stats,
+    /// Outputs that could not be brought back, as objects are missing.
+    pub failed: Vec<PathBuf>,
+    /// Folders of which a part was asked for and whose listing is missing; nothing was done.
+    pub unknown: Vec<PathBuf>,
+}
+
+/// Compares the workspace with what the outputs should hold. Outputs that are not cached or of which nothing is recorded
+/// are left alone.
+pub fn plan(
+    repo: &Repo,
+    cache: &mut Cache,
+    wanted: &[Wanted<'_>],
+    options: Options,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<Plan> {
+    let wanted: Vec<&Wanted<'_>> =
+        wanted.iter().filter(|w| w.output.cache && w.output.digest.is_some()).collect();
+    for one in &wanted {
+        if !repo.contains(&one.output.path) || one.output.path == repo.root {
+            return Err(Error::OutsideProject { path: one.output.path.clone() });
+        }
+    }
+    let targets: Vec<Target> =
+        wanted.iter().map(|w| Target::with_legacy(w.output.path.clone(), w.output.legacy)).collect();
+    let found = workspace::hash_many(repo, &targets, progress, stop)?;
+    let mut plan = Plan::default();
+    let mut at_risk: Vec<(PathBuf, Object)> = Vec::new();
+    let relink_as = if options.relink { cache.links().first().copied() } else { None };
+    for (one, found) in wanted.iter().zip(&found) {
+        let Some(digest) = one.output.digest else { continue };
+        let object = Object { digest, legacy: one.output.legacy };
+        let goal: BTreeMap<String, Digest> = if digest.is_dir() {
+            match cache.tree(&object)? {
+                Some(tree) => tree.below(&one.part).map(|entry| (entry.path.clone(), entry.digest)).collect(),
+                None => {
+                    plan.unknown.push((one.output.path.clone(), !one.part.is_empty()));
+                    continue;
+                }
+            }
+        } else {
+            BTreeMap::from([(String::new(), digest)])
+        };
+        plan.outputs.insert(one.output.path.clone());
+        if digest.is_dir() && one.part.is_empty() {
+            plan.folders.insert(one.output.path.clone());
+        }
+        compare(one, object, &goal, found.as_ref(), relink_as, cache, &mut plan, &mut at_risk);
+    }
+    if !at_risk.is_empty() {
+        let objects: Vec<Object> = at_risk.iter().map(|(_, object)| *object).collect();
+        let (presence, _) = cache.survey(repo, &objects, stop)?;
+        for ((path, _), presence) in at_risk.into_iter().zip(presence) {
+            if !presence.is_present() {
+                plan.unsaved.push(path);
+            }
+        }
+    }
+    Ok(plan)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the loop body of `plan`")]
+fn compare(
+    one: &Wanted<'_>,
+    object: Object,
+    goal: &BTreeMap<String, Digest>,
+    found: Option<&Content>,
+    relink_as: Option<LinkKind>,
+    cache: &Cache,
+    plan: &mut Plan,
+    at_risk: &mut Vec<(PathBuf, Object)>,
+) {
+    let root = &one.output.path;
+    let absolute = |part: &str| if part.is_empty() { root.clone() } else { root.join(part) };
+    let mut here: BTreeMap<&str, Digest> = BTreeMap::new();
+    match found {
+        Some(Content { tree: Some(tree), .. }) => {
+            here.extend(tree.below(&one.part).map(|entry| (entry.path.as_str(), entry.digest)));
+        }
+        Some(Content { digest, .. }) => {
+            here.insert("", *digest);
+        }
+        None => {}
+    }
+    let mut stats = Stats::default();
+    for (part, digest) in &here {
+        if !goal.contains_key(*part) {
+            stats.deleted += 1;
+            plan.removals.push(absolute(part));
+            at_risk.push((absolute(part), object.file_of(*digest)));
+        }
+    }
+    let executable = one.output.meta.isexec && goal.contains_key("");
+    for (part, digest) in goal {
+        let target = absolute(part);
+        let placement = Placement { object: object.file_of(*digest), target: target.clone(), executable };
+        match here.get(part.as_str()) {
+            Some(current) if current == digest => {
+                let is_executable = found.is_some_and(|content| content.meta.isexec);
+                if relink_as.is_some_and(|kind| !is_linked_as(kind, cache, &placement)) {
+                    plan.relinked.insert(target);
+                    plan.placements.push(placement);
+                } else if executable && !is_executable {
+                    plan.make_executable.push(target);
+                }
+            }
+            Some(current) => {
+                stats.modified += 1;
+                at_risk.push((target, object.file_of(*current)));
+                plan.placements.push(placement);
+            }
+            None => {
+                stats.added += 1;
+                plan.placements.push(placement);
+            }
+        }
+    }
+    let kind_changes = found.is_some_and(|content| content.tree.is_some() != object.digest.is_dir());
+    let empty_folder_missing = found.is_none() && goal.is_empty() && object.digest.is_dir();
+    if stats != Stats::default() || kind_changes || empty_folder_missing {
+        let fate = if found.is_none() { Fate::Added } else { Fate::Modified };
+        plan.fates.insert(root.clone(), (fate, stats));
+    }
+}
+
+/// Whether a file is related to its object as this kind of link makes it.
+fn is_linked_as(kind: LinkKind, cache: &Cache, placement: &Placement) -> bool {
+    let Ok(meta) = fs::symlink_metadata(&placement.target) else { return false };
+    let object = cache.path(&placement.object);
+    match kind {
+        LinkKind::Copy | LinkKind::Reflink => {
+            meta.is_file() && meta.nlink() == 1 && meta.permissions().mode() & 0o200 != 0
+        }
+        LinkKind::Hardlink => {
+            meta.is_file()
+                && (meta.len() == 0
+                    || fs::metadata(&object).is_ok_and(|o| o.ino() == meta.ino() && o.dev() == meta.dev()))
+        }
+        LinkKind::Symlink => fs::read_link(&placement.target).is_ok_and(|to| to == object),
+    }
+}
+
+/// Does what was planned. Refuses to lose unsaved data unless forced. Outputs whose objects are missing are reported, the
+/// others are done.
+pub fn apply(
+    repo: &Repo,
+    cache: &mut Cache,
+    plan: Plan,
+    options: Options,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<Report> {
+    if !options.force && !plan.unsaved.is_empty() {
+        return Err(Error::UnsavedData { paths: plan.unsaved });
+    }
+    refuse_detours(repo, &plan)?;
+    let mut report = Report::default();
+    for (path, in_part) in plan.unknown {
+        if in_part { report.unknown.push(path) } else { report.failed.push(path) }
+    }
+    // What is replaced by something of another kind has to go first; what is only replaced goes in one rename.
+    for path in &plan.removals {
+        remove_file(path)?;
+    }
+    for path in &plan.removals {
+        remove_empty_folders(path.parent(), &plan.outputs, &plan.folders);
+    }
+    for folder in &plan.folders {
+        if folder.symlink_metadata().is_ok_and(|meta| !meta.is_dir() && !folder.is_dir()) {
+            remove_file(folder)?;
+        }
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    let task = progress.begin("checking out", plan.placements.len() as u64, Unit::Files);
+    let placed = cache.place(repo, &plan.placements, (progress, task), stop);
+    progress.end(task);
+    let placed = placed?;
+    let mut known: BTreeMap<Algorithm, Vec<(PathBuf, Digest, Stamp)>> = BTreeMap::new();
+    for (placement, stamp) in plan.placements.iter().zip(&placed.stamps) {
+        if let Some(stamp) = stamp {
+            known.entry(placement.object.algorithm()).or_default().push((
+                placement.target.clone(),
+                placement.object.digest,
+                *stamp,
+            ));
+        }
+    }
+    for (algorithm, files) in known {
+        workspace::remember_placed(repo, &files, algorithm);
+    }
+    let failed_files: Vec<&Path> = placed
+        .missing
+        .iter()
+        .chain(placed.failed.iter().map(|(n, _)| n))
+        .map(|n| plan.placements[*n].target.as_path())
+        .collect();
+    for path in &plan.make_executable {
+        let meta = fs::metadata(path).map_err(Error::io("look at", path))?;
+        let bits = meta.permissions().mode() | 0o100;
+        fs::set_permissions(path, fs::Permissions::from_mode(bits)).map_err(Error::io("protect", path))?;
+    }
+    for (path, (fate, stats)) in plan.fates {
+        if failed_files.iter().any(|file| file.starts_with(&path)) {
+            continue;
+        }
+        report.stats.added += stats.added;
+        report.stats.modified += stats.modified;
+        report.stats.deleted += stats.deleted;
+        report.fates.insert(path, fate);
+    }
+    let broken: BTreeSet<&PathBuf> =
+        plan.outputs.iter().filter(|out| failed_files.iter().any(|file| file.starts_with(out))).collect();
+    report.failed.extend(broken.iter().map(|path| (*path).clone()));
+    report.failed.sort();
+    let whole: Vec<&PathBuf> = plan.outputs.iter().filter(|out| !broken.contains(out)).collect();
+    remember_outputs(repo, &whole);
+    if let Some((_, error)) = placed.failed.into_iter().next() {
+        return Err(error);
+    }
+    Ok(report)
+}
+
+/// Refuses to write through a link to a folder: it may lead out of the project.
+fn refuse_detours(repo: &Repo, plan: &Plan) -> Result<()> {
+    let mut seen: BTreeSet<&Path> = BTreeSet::new();
+    let files = plan.placements.iter().map(|placement| &placement.target).chain(&plan.removals);
+    for file in files {
+        for folder in file.ancestors().skip(1).take_while(|folder| *folder != repo.root) {
+            if !seen.insert(folder) {
+                break;
+            }
+            if folder.is_symlink() {
+                return Err(Error::ThroughLink { path: file.clone(), link: folder.to_path_buf() });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if !absent(&error) => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes folders that have become empty, from `folder` up to the output that holds them. Outputs that must be folders
+/// stay.
+fn remove_empty_folders(folder: Option<&Path>, outputs: &BTreeSet<PathBuf>, keep: &BTreeSet<PathBuf>) {
+    let mut folder = folder;
+    while let Some(at) = folder
+        && outputs.iter().any(|out| at.starts_with(out))
+        && !keep.contains(at)
+        && fs::remove_dir(at).is_ok()
+    {
+        folder = at.parent();
+    }
+}
+
+/// Writes down that outputs are as the project has them, so that they can go when nothing tracks them any more.
+pub(crate) fn remember_outputs(repo: &Repo, outputs: &[&PathBuf]) {
+    let rows: Vec<(String, Stamp)> =
+        outputs.iter().filter_map(|path| Some((repo.key(path), newest_stamp(path)?))).collect();
+    if !rows.is_empty() {
+        repo.with_state(|state| state.remember_placed(&rows));
+    }
+}
+
+/// The stamp of an output as a whole: its own inode, and the latest time of all files below it.
+fn newest_stamp(path: &Path) -> Option<Stamp> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    let mut stamp = Stamp::of(&meta);
+    let mut pending = if meta.is_dir() { vec![path.to_path_buf()] } else { Vec::new() };
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(&folder).ok()? {
+            let entry = entry.ok()?;
+            let meta = entry.metadata().ok()?;
+            stamp.mtime = stamp.mtime.max(Stamp::of(&meta).mtime);
+            if meta.is_dir() {
+                pending.push(entry.path());
+            }
+        }
+    }
+    Some(stamp)
+}
+
+/// Outputs that were put into the workspace, have not changed since, and that nothing tracks any more.
+fn left_over(repo: &Repo, tracked: &[&Output]) -> Vec<PathBuf> {
+    let placed = repo.with_state(|state| state.placed());
+    let mut unused = Vec::new();
+    for (key, mtime, inode) in placed {
+        let path = repo.root.join(&key);
+        // Also what holds or is held by an output is in use.
+        if tracked.iter().any(|out| out.path.starts_with(&path) || path.starts_with(&out.path)) {
+            continue;
+        }
+        if newest_stamp(&path).is_some_and(|stamp| stamp.mtime == mtime && stamp.inode == inode) {
+            unused.push(path);
+        } else {
+            repo.with_state(|state| state.forget_placed(&[key]));
+        }
+    }
+    unused.sort();
+    unused
+}
+
+/// Removes outputs that nothing tracks any more, if the cache has all of their content. Returns those that went.
+fn remove_left_over(
+    repo: &Repo,
+    cache: &mut Cache,
+    paths: Vec<PathBuf>,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<Vec<PathBuf>> {
+    let targets: Vec<Target> = paths.iter().map(Target::new).collect();
+    let contents = workspace::hash_many(repo, &targets, progress, stop)?;
+    let mut removed = Vec::new();
+    for (path, content) in paths.into_iter().zip(contents) {
+        let Some(content) = content else { continue };
+        let objects: Vec<Object> = match &content.tree {
+            Some(tree) => tree.entries().iter().map(|entry| Object::new(entry.digest)).collect(),
+            None => vec![Object::new(content.digest)],
+        };
+        let (presence, _) = cache.survey(repo, &objects, stop)?;
+        if presence.iter().any(|presence| !presence.is_present()) {
+            continue;
+        }
+        if content.tree.is_some() && !path.is_symlink() {
+            fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+        } else {
+            remove_file(&path)?;
+        }
+        repo.with_state(|state| state.forget_placed(&[repo.key(&path)]));
+        removed.push(path);
+    }
+    Ok(removed)
+}
+
+impl Report {
+    /// Removes outputs that an earlier checkout made and that nothing tracks any more.
+    pub fn remove_left_over(
+        &mut self,
+        repo: &Repo,
+        cache: &mut Cache,
+        index: &Index,
+        progress: &dyn Progress,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let tracked: Vec<&Output> = index.stages.iter().flat_map(|stage| &stage.outs).collect();
+        let paths = left_over(repo, &tracked);
+        for path in remove_left_over(repo, cache, paths, progress, stop)? {
+            self.stats.deleted += 1;
+            self.fates.insert(path, Fate::Deleted);
+        }
+        Ok(())
+    }
+
+    /// The error for outputs that could not be brought back, if there are any.
+    pub fn failure(&self) -> Option<Error> {
+        (!self.failed.is_empty()).then(|| Error::CheckoutFailed { paths: self.failed.clone() })
+    }
+}
+
+/// Compares and acts at once.
+pub fn checkout(
+    repo: &Repo,
+    cache: &mut Cache,
+    wanted: &[Wanted<'_>],
+    options: Options,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<Report> {
+    let plan = plan(repo, cache, wanted, options, progress, stop)?;
+    apply(repo, cache, plan, options, progress, stop)
+}
+
+/// After data were added to the cache: replaces them by links when the settings ask for links.
+pub(crate) fn relink_if_needed(
+    repo: &Repo,
+    cache: &mut Cache,
+    wanted: &[Wanted<'_>],
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let outputs: Vec<&PathBuf> = wanted.iter().map(|one| &one.output.path).collect();
+    if matches!(cache.links().first(), Some(LinkKind::Hardlink | LinkKind::Symlink)) {
+        let options = Options { force: false, relink: true };
+        checkout(repo, cache, wanted, options, progress, stop)?;
+    } else {
+        remember_outputs(repo, &outputs);
+    }
+    Ok(())
+}

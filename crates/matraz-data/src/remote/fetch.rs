@@ -1,0 +1,156 @@
+//! `fetch`: copies objects from remotes to the cache.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use matraz_base::process::Interrupt;
+use matraz_base::progress::{Progress, Unit};
+use matraz_store::{Location, Store};
+
+use super::{Needed, RUNS, Remote, by_remote};
+use crate::cache::{Cache, Corrupted, Object, Origin, Source};
+use crate::index::Index;
+use crate::target::{self, TargetOptions};
+use crate::{Error, Repo, Result};
+
+/// Which outputs are fetched, by what they are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Only {
+    /// Metrics files.
+    Metrics,
+    /// Plots.
+    Plots,
+}
+
+/// What is fetched.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How the targets are understood.
+    pub targets: TargetOptions,
+    /// The remote; the default one when none is given.
+    pub remote: Option<String>,
+    /// The run cache too.
+    pub run_cache: bool,
+    /// Leave out outputs of this many bytes or more.
+    pub max_size: Option<u64>,
+    /// Fetch only outputs of these kinds; all when there is none.
+    pub only: Vec<Only>,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Objects that were copied.
+    pub fetched: usize,
+    /// Objects that are in neither place.
+    pub missing: Vec<Object>,
+    /// Corrupted objects of the remote, which were not taken, and of the cache.
+    pub corrupted: Vec<Corrupted>,
+    /// What could not be copied.
+    pub failed: Vec<Error>,
+}
+
+/// Copies what the cache does not have yet.
+pub fn fetch(
+    repo: &Repo,
+    targets: &[String],
+    options: &Options,
+    cwd: &Path,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let index = Index::load(repo)?;
+    let selections = target::select(repo, &index, targets, options.targets, cwd)?;
+    let mut groups = by_remote(&index, &selections, options.remote.as_deref(), false);
+    for outputs in groups.values_mut() {
+        outputs.retain(|(out, _)| {
+            let small = options.max_size.is_none_or(|max| out.meta.size.is_none_or(|size| size < max));
+            let kind = options.only.is_empty()
+                || options.only.iter().any(|only| match only {
+                    Only::Metrics => out.is_metric(),
+                    Only::Plots => out.is_plot(),
+                });
+            small && kind
+        });
+    }
+    let mut report = Report::default();
+    if options.run_cache {
+        let remote = Remote::find(repo, options.remote.as_deref())?;
+        fetch_runs(repo, &remote)?;
+    }
+    let mut cache = Cache::open(repo);
+    let whole = groups.is_empty();
+    for (name, outputs) in groups {
+        let wanted = Needed::of(&mut cache, &outputs)?;
+        let all: BTreeSet<Object> = wanted.files.union(&wanted.folders).copied().collect();
+        let all: Vec<Object> = all.into_iter().collect();
+        let (presence, _) = cache.survey(repo, &all, interrupt.flag())?;
+        // What is all here needs no remote.
+        if presence.iter().all(|presence| presence.is_present()) && options.remote.is_none() {
+            continue;
+        }
+        let remote = Remote::find(repo, name.as_deref().or(options.remote.as_deref()))?;
+        // The listings come first: they say what else there is.
+        copy_down(repo, &mut cache, &remote, &wanted.folders, &mut report, progress, interrupt)?;
+        let needed = Needed::of(&mut cache, &outputs)?;
+        copy_down(repo, &mut cache, &remote, &needed.files, &mut report, progress, interrupt)?;
+    }
+    if whole && options.remote.is_some() {
+        Remote::find(repo, options.remote.as_deref())?;
+    }
+    report.corrupted.extend(cache.take_corrupted());
+    Ok(report)
+}
+
+/// Copies objects that the cache does not have from a remote. Those that neither has are noted as missing.
+pub fn copy_down(
+    repo: &Repo,
+    cache: &mut Cache,
+    remote: &Remote,
+    objects: &BTreeSet<Object>,
+    report: &mut Report,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let wanted: Vec<Object> = objects.iter().copied().collect();
+    let (presence, _) = cache.survey(repo, &wanted, interrupt.flag())?;
+    let absent: Vec<Object> = wanted
+        .into_iter()
+        .zip(presence)
+        .filter(|(_, presence)| !presence.is_present())
+        .map(|(object, _)| object)
+        .collect();
+    let keys: Vec<String> = absent.iter().map(Object::key).collect();
+    let there = remote.store.exists_many(&keys)?;
+    let mut sources = Vec::new();
+    for ((object, key), there) in absent.iter().zip(keys).zip(there) {
+        if there {
+            let shown = remote.root.join(&key);
+            sources.push(Source { origin: Origin::Remote(shown, key), size: None, expected: Some(*object) });
+        } else {
+            report.missing.push(*object);
+        }
+    }
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let task = progress.begin("fetching", sources.len() as u64, Unit::Files);
+    let intake = cache.take_in(repo, &sources, true, Some(&remote.store), (progress, task), interrupt.flag());
+    progress.end(task);
+    let intake = intake?;
+    report.fetched += intake.digests.iter().flatten().count();
+    report.corrupted.extend(intake.corrupted);
+    report.failed.extend(intake.failed);
+    Ok(())
+}
+
+/// Copies the entries of the run cache that this one does not have.
+fn fetch_runs(repo: &Repo, remote: &Remote) -> Result<()> {
+    let cache = Store::open(&Location::Local(repo.cache_dir()));
+    for item in remote.store.list(RUNS)? {
+        if !cache.exists(&item.key)? {
+            cache.put_file(&item.key, &remote.store.local_path(&item.key)?, 0o666)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! `push`: copies objects from the cache to remotes.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use matraz_base::process::Interrupt;
+use matraz_base::progress::{Progress, Unit};
+
+use super::{Needed, RUNS, Remote, by_remote};
+use crate::cache::{Cache, Corrupted, Object, Origin, Source};
+use crate::index::Index;
+use crate::target::{self, TargetOptions};
+use crate::{Error, Repo, Result};
+
+/// What is pushed.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How the targets are understood.
+    pub targets: TargetOptions,
+    /// The remote; the default one when none is given.
+    pub remote: Option<String>,
+    /// The run cache too.
+    pub run_cache: bool,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Objects and entries of the run cache that were copied.
+    pub pushed: usize,
+    /// Objects that are in neither place.
+    pub missing: Vec<Object>,
+    /// Corrupted cache objects; they were not copied.
+    pub corrupted: Vec<Corrupted>,
+    /// What could not be copied.
+    pub failed: Vec<Error>,
+}
+
+/// Copies what the remotes do not have yet.
+pub fn push(
+    repo: &Repo,
+    targets: &[String],
+    options: &Options,
+    cwd: &Path,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let index = Index::load(repo)?;
+    let selections = target::select(repo, &index, targets, options.targets, cwd)?;
+    let groups = by_remote(&index, &selections, options.remote.as_deref(), true);
+    let mut cache = Cache::open(repo);
+    let mut report = Report::default();
+    if groups.keys().any(Option::is_none) || groups.is_empty() || options.run_cache {
+        let remote = Remote::find(repo, options.remote.as_deref())?;
+        if options.run_cache {
+            report.pushed += push_runs(repo, &remote)?;
+        }
+    }
+    for (name, outputs) in groups {
+        let remote = Remote::find(repo, name.as_deref().or(options.remote.as_deref()))?;
+        let needed = Needed::of(&mut cache, &outputs)?;
+        report.missing.extend(&needed.unknown);
+        let files = copy_up(repo, &mut cache, &remote, &needed.files, &mut report, progress, interrupt)?;
+        // A listing goes up when all of its files are there.
+        let ready: BTreeSet<Object> = needed
+            .folders
+            .difference(&needed.unknown)
+            .filter(|folder| needed.members.get(folder).is_none_or(|members| members.is_subset(&files)))
+            .copied()
+            .collect();
+        copy_up(repo, &mut cache, &remote, &ready, &mut report, progress, interrupt)?;
+    }
+    report.corrupted.extend(cache.take_corrupted());
+    Ok(report)
+}
+
+/// Copies objects; returns those that the remote has afterwards.
+fn copy_up(
+    repo: &Repo,
+    cache: &mut Cache,
+    remote: &Remote,
+    objects: &BTreeSet<Object>,
+    report: &mut Report,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<BTreeSet<Object>> {
+    let wanted: Vec<Object> = objects.iter().copied().collect();
+    let keys: Vec<String> = wanted.iter().map(Object::key).collect();
+    let there = remote.store.exists_many(&keys)?;
+    let mut arrived: BTreeSet<Object> =
+        wanted.iter().zip(&there).filter(|(_, there)| **there).map(|(object, _)| *object).collect();
+    let absent: Vec<Object> =
+        wanted.iter().zip(&there).filter(|(_, there)| !**there).map(|(object, _)| *object).collect();
+    let (presence, _) = cache.survey(repo, &absent, interrupt.flag())?;
+    let mut sources = Vec::new();
+    let mut going = Vec::new();
+    for (object, presence) in absent.iter().zip(presence) {
+        if presence.is_present() {
+            let origin = Origin::File(cache.path(object));
+            sources.push(Source { origin, size: None, expected: Some(*object) });
+            going.push(*object);
+        } else {
+            report.missing.push(*object);
+        }
+    }
+    if sources.is_empty() {
+        return Ok(arrived);
+    }
+    let task = progress.begin("pushing", sources.len() as u64, Unit::Files);
+    let intake = remote.as_cache().take_in(repo, &sources, true, None, (progress, task), interrupt.flag());
+    progress.end(task);
+    let intake = intake?;
+    for (object, digest) in going.iter().zip(&intake.digests) {
+        if digest.is_some() {
+            report.pushed += 1;
+            arrived.insert(*object);
+        }
+    }
+    report.corrupted.extend(intake.corrupted);
+    report.failed.extend(intake.failed);
+    Ok(arrived)
+}
+
+/// Copies the entries of the run cache that the remote does not have.
+fn push_runs(repo: &Repo, remote: &Remote) -> Result<usize> {
+    let cache = matraz_store::Store::open(&matraz_store::Location::Local(repo.cache_dir()));
+    let entries = cache.list(RUNS)?;
+    let keys: Vec<&String> = entries.iter().map(|item| &item.key).collect();
+    let there = remote.store.exists_many(&keys)?;
+    let mut pushed = 0;
+    for (key, there) in keys.into_iter().zip(there) {
+        if !there {
+            let source: PathBuf = cache.local_path(key)?;
+            remote.store.put_file(key, &source, 0o666)?;
+            pushed += 1;
+        }
+    }
+    Ok(pushed)
+}
