@@ -8,7 +8,12 @@ export async function openExperiment(page) {
   await page.getByRole("heading", { name: "Experiments", level: 1 }).waitFor();
   await settle(page);
   const rows = page.getByRole("table", { name: "Experiments" }).locator("tbody tr");
-  await page.waitForFunction(() => ![...document.querySelectorAll("table.list td.number")].some((cell) => cell.textContent === "…"));
+  // Counts are fetched for the rows in view.
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll("table.list td.number")]
+      .filter((cell) => cell.getBoundingClientRect().bottom < innerHeight)
+      .every((cell) => cell.textContent !== "…"),
+  );
   const wanted = process.env.EXPERIMENT ?? "obesity";
   const found = [];
   for (const row of await rows.all()) {

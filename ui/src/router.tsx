@@ -39,12 +39,15 @@ const runTable = createRoute({
     sort: text(search.sort),
     view: search.view === "flat" ? "flat" : undefined,
   }),
+  // A selection or an open row belongs to one experiment.
+  remountDeps: ({ params }) => params.experimentId,
 });
 const run = createRoute({
   getParentRoute: () => experiment,
   path: "runs/$runId/{-$tab}",
   component: lazyRouteComponent(() => import("./run/RunPage"), "RunPage"),
   validateSearch: (search): { path?: string } => ({ path: text(search.path) }),
+  remountDeps: ({ params }) => params.runId,
 });
 const compare = createRoute({
   getParentRoute: () => root,

@@ -235,7 +235,12 @@ export function RunsPage() {
             {name !== "" && <Command>{`mlflow.set_experiment("${name}")`}</Command>}
           </Empty>
         ) : (
-          <Empty title="No run fits this filter">
+          <Empty title={nested ? "No top-level run fits this filter" : "No run fits this filter"}>
+            {nested && (
+              <button type="button" className="button" onClick={() => change({ view: "flat" })}>
+                Look among stages and nested runs, too
+              </button>
+            )}
             <button type="button" className="button" onClick={() => change({ filter: "" })}>
               Clear the filter
             </button>
