@@ -28,7 +28,7 @@ pub(super) fn file(tracker: &Tracker, run: &OpenRun, path: &str, local: &Path) -
 /// Puts a cached output below the run's artifacts without a second copy of its bytes: hard links to the cache's
 /// read-only objects, a copy where the filesystem has no links. Says whether it was done: not when the artifacts
 /// are not on this machine, or the cache does not have the output.
-pub(super) fn link(tracker: &Tracker, run: &OpenRun, cache: &Cache, item: &LockedItem) -> Result<bool> {
+pub(super) fn link(tracker: &Tracker, run: &OpenRun, cache: &mut Cache, item: &LockedItem) -> Result<bool> {
     let Some(root) = tracker.artifact_folder(&run.artifact_uri) else { return Ok(false) };
     let (Some(digest), Ok(place)) = (item.digest, ArtifactPath::parse(&item.path)) else { return Ok(false) };
     let object = Object { digest, legacy: item.legacy };

@@ -290,9 +290,9 @@ impl<'r> Recorder<'r> {
         made: &[&LockedItem],
         wanted: impl Fn(&str) -> bool,
     ) -> Result<()> {
-        let cache = Cache::open(self.repo);
+        let mut cache = Cache::open(self.repo);
         for item in made.iter().filter(|item| wanted(&item.path)) {
-            if !artifacts::link(tracker, run, &cache, item)? && self.is_model(&item.path) {
+            if !artifacts::link(tracker, run, &mut cache, item)? && self.is_model(&item.path) {
                 artifacts::upload_tree(tracker, run, &item.path, &self.repo.root.join(&item.path))?;
             }
         }
