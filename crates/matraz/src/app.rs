@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use matraz_base::process::Interrupt;
 use matraz_data::Places;
 
 use crate::env::Env;
@@ -18,6 +19,8 @@ pub struct App {
     pub cwd: PathBuf,
     /// Where results, talk and progress go.
     pub out: Printer,
+    /// Raised by Ctrl-C and by a request to end.
+    pub interrupt: Interrupt,
 }
 
 impl App {

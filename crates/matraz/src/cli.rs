@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, FromArgMatches};
+use matraz_base::process::Interrupt;
 use matraz_base::{Explain, Failure, Kind};
 
 use crate::app::App;
@@ -125,13 +126,25 @@ fn run_as<C: CommandLine>(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
             return exit::code(grammar, error.kind(), dvc_failure);
         }
     };
-    let app = App { grammar, env, cwd, out };
+    let interrupt = Interrupt::new();
+    listen(&interrupt);
+    let app = App { grammar, env, cwd, out, interrupt };
     match line.run(&app) {
         Ok(exit) => exit.0,
         Err(Failure(error)) => {
             app.out.error(&render::error(error.as_ref(), grammar, &app.cwd, app.out.colour()));
             exit::code(grammar, error.kind(), dvc_failure)
         }
+    }
+}
+
+/// The first Ctrl-C asks for an orderly end; what does not listen is ended by the second.
+fn listen(interrupt: &Interrupt) {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    for signal in [SIGINT, SIGTERM] {
+        let flag = std::sync::Arc::clone(interrupt.flag());
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, 130, std::sync::Arc::clone(&flag));
+        let _ = signal_hook::flag::register(signal, flag);
     }
 }
 

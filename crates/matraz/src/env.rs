@@ -73,6 +73,8 @@ variables! {
     home = "HOME";
     /// The user's name, recorded with runs.
     user = "USER";
+    /// Set inside the commands of a stage: the root of its project.
+    dvc_root = "DVC_ROOT";
     /// The shell that runs stage commands.
     shell = "SHELL";
     /// The search path that stage commands get.

@@ -90,6 +90,27 @@ impl Printer {
         self.result(&python_json(value));
     }
 
+    /// A piece of a command's output, as it comes.
+    pub fn pass(&self, to_stderr: bool, bytes: &[u8]) {
+        self.suspend(|| {
+            if to_stderr {
+                let mut err = io::stderr().lock();
+                let _ = err.write_all(bytes).and_then(|()| err.flush());
+            } else {
+                let mut out = io::stdout().lock();
+                check(out.write_all(bytes).and_then(|()| out.flush()));
+            }
+        });
+    }
+
+    /// A question without a line end.
+    pub fn prompt(&self, text: &str) {
+        self.suspend(|| {
+            let mut err = io::stderr().lock();
+            let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        });
+    }
+
     /// A line on standard error.
     pub fn error(&self, text: &str) {
         self.suspend(|| {

@@ -1,5 +1,6 @@
 //! DVC's grammar. `matraz` has the commands of [`Shared`] too, under the same names.
 
+pub mod repro;
 pub mod root;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +33,7 @@ enum Command {
 /// The commands that DVC and Matraz have in common.
 #[derive(Subcommand, Debug)]
 pub enum Shared {
+    Repro(repro::Args),
     Root(root::Args),
 }
 
@@ -39,13 +41,14 @@ impl Shared {
     /// The exit code of an ordinary failure in DVC: 1 where the command catches its own errors, else 255.
     pub fn dvc_failure(&self) -> u8 {
         match self {
-            Self::Root(_) => 255,
+            Self::Repro(_) | Self::Root(_) => 255,
         }
     }
 
     /// Runs the command.
     pub fn run(self, app: &App) -> Result<Exit, Failure> {
         match self {
+            Self::Repro(args) => repro::run(args, app),
             Self::Root(args) => root::run(args, app),
         }
     }

@@ -1,0 +1,153 @@
+//! `dvc repro`, `matraz repro`
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use matraz_base::process::Stream;
+use matraz_base::{Failure, Progress};
+use matraz_data::pipeline::{self, OnFailure, Reach, Request, RunOptions, RunReport, Watcher};
+use matraz_data::{Error, Repo};
+
+use crate::app::App;
+use crate::exit::Exit;
+use crate::names::Grammar;
+
+/// Run the stages whose command, dependencies, parameters or outputs changed
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Stages, `file:stage`, or `dvc.yaml` and `.dvc` files [default: the dvc.yaml of this folder]
+    targets: Vec<String>,
+    /// Run stages though nothing changed, without the run cache
+    #[arg(short, long)]
+    force: bool,
+    /// Ask before each stage that has to act
+    #[arg(short, long)]
+    interactive: bool,
+    /// Only the targets, not what they need
+    #[arg(short, long)]
+    single_item: bool,
+    /// The whole pipelines that hold the targets
+    #[arg(short, long)]
+    pipeline: bool,
+    /// All pipelines of the project
+    #[arg(short = 'P', long)]
+    all_pipelines: bool,
+    /// Folders stand for all stages below them
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// The targets and what depends on them
+    #[arg(long)]
+    downstream: bool,
+    /// Run what follows a stage that ran, changed or not
+    #[arg(long)]
+    force_downstream: bool,
+    /// Bring missing data and the run cache from the remote
+    #[arg(long)]
+    pull: bool,
+    /// Data that are missing here are no change when the lock file knows them
+    #[arg(long)]
+    allow_missing: bool,
+    /// Only say what would run
+    #[arg(long)]
+    dry: bool,
+    /// After a failure run the stages that do not depend on it
+    #[arg(short, long, conflicts_with = "ignore_errors")]
+    keep_going: bool,
+    /// After a failure run all other stages
+    #[arg(long)]
+    ignore_errors: bool,
+    /// Targets are patterns of stage names
+    #[arg(long)]
+    glob: bool,
+    /// Put nothing into the cache
+    #[arg(long)]
+    no_commit: bool,
+    /// Do not bring back what an equal run made before
+    #[arg(long)]
+    no_run_cache: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    let repo = Repo::open(&app.cwd, &app.places())?;
+    reproduce(&args, app, &repo, &pipeline::Unwatched)
+}
+
+/// Reproduces under the eyes of `watcher`, and says what came of it.
+pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> Result<Exit, Failure> {
+    if args.pull {
+        return Err(Error::NotYet { what: "`repro --pull`".into(), place: None }.into());
+    }
+    let interactive = args.interactive || repo.config.flag("core", "interactive", false);
+    let confirm = |question: &str| ask(app, question);
+    let options = RunOptions {
+        request: Request {
+            cwd: app.cwd.clone(),
+            targets: args.targets.clone(),
+            reach: args.reach(),
+            recursive: args.recursive,
+            glob: args.glob,
+        },
+        force: args.force,
+        force_downstream: args.force_downstream,
+        dry: args.dry,
+        no_commit: args.no_commit,
+        run_cache: !args.no_run_cache,
+        allow_missing: args.allow_missing,
+        fetch: None,
+        on_failure: match (args.keep_going, args.ignore_errors) {
+            (true, _) => OnFailure::KeepGoing,
+            (_, true) => OnFailure::Ignore,
+            _ => OnFailure::Stop,
+        },
+        confirm: if interactive { Some(&confirm) } else { None },
+        shell: app.env.shell.as_ref().map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from),
+        env: match app.env.dvc_root {
+            Some(_) => Vec::new(),
+            None => vec![("DVC_ROOT".into(), repo.root.to_string_lossy().into_owned())],
+        },
+        show: &|stream, bytes| app.out.pass(stream == Stream::Err, bytes),
+    };
+    let report = pipeline::run(repo, &options, watcher, &app.out, &app.interrupt)?;
+    tell(app, repo, &report);
+    Ok(Exit::OK)
+}
+
+fn tell(app: &App, repo: &Repo, report: &RunReport) {
+    if !report.to_track.is_empty() && repo.git.is_some() && !repo.config.flag("core", "autostage", false) {
+        let files: Vec<String> = report
+            .to_track
+            .iter()
+            .map(|path| matraz_data::stage::address::relative(path, &app.cwd))
+            .map(|path| matraz_data::stage::template::quote(&path))
+            .collect();
+        app.out.say(&format!("\nTo track the changes with git, run:\n\n\tgit add {}", files.join(" ")));
+    }
+    if report.reproduced.is_empty() {
+        app.out.say("Data and pipelines are up to date.");
+    } else {
+        let program = if app.grammar == Grammar::Dvc { "dvc" } else { "matraz" };
+        app.out.say(&format!("Use `{program} push` to send your updates to remote storage."));
+    }
+}
+
+/// Yes or no; no when nobody can answer.
+fn ask(app: &App, question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    app.out.prompt(&format!("{question} [y/n] "));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
+}
+
+impl Args {
+    fn reach(&self) -> Reach {
+        match self {
+            Self { all_pipelines: true, .. } => Reach::All,
+            Self { pipeline: true, .. } => Reach::Pipeline,
+            Self { single_item: true, .. } => Reach::Single,
+            Self { downstream: true, .. } => Reach::Downstream,
+            _ => Reach::Upstream,
+        }
+    }
+}
