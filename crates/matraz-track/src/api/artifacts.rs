@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::error::ErrorBody;
 use super::json::{Empty, Reply};
-use super::{Answer, Message, Request};
+use super::{Answer, Int64, Message, Request};
 use crate::artifact::{
     ArtifactError, ArtifactPath, ArtifactRoot, Entry, UPLOADING_PREFIX, file_response, on_disk,
 };
@@ -103,7 +103,9 @@ struct Listing {
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct ListArtifacts {
+    #[param(required = true)]
     run_id: String,
     /// The older name of `run_id`.
     run_uuid: String,
@@ -130,6 +132,7 @@ async fn list_of_run(
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct ListModelArtifacts {
     /// A folder below the artifact location; absent for all of it.
     artifact_directory_path: String,
@@ -163,6 +166,7 @@ async fn listing(service: &Service, uri: String, path: ArtifactPath) -> Reply<Li
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct ListProxied {
     /// A folder below the artifact root of the server.
     path: String,
@@ -319,6 +323,8 @@ async fn presigned_upload(
 struct PresignedDownload {
     run_id: String,
     path: String,
+    /// Seconds that the URL should live.
+    expiration: Option<Int64>,
 }
 
 impl Message for PresignedDownload {
@@ -333,6 +339,12 @@ async fn presigned_download(
     Request(request): Request<PresignedDownload>,
 ) -> Result<Answer<Empty>> {
     ArtifactPath::parse(&request.path)?;
+    if let Some(Int64(seconds)) = request.expiration
+        && !(1..=604_800).contains(&seconds)
+    {
+        let message = format!("expiration must be between 1 and 604800 seconds (got {seconds}).");
+        return Err(Error::invalid(message));
+    }
     let info = run::find(&mut service.db().read().await?, &request.run_id).await?;
     Err(no_presigning(&info.artifact_uri, "download", "runs with proxied artifact storage"))
 }

@@ -106,7 +106,7 @@ impl ArtifactRoot {
             found.push(Entry {
                 path,
                 is_folder: metadata.is_dir(),
-                size: metadata.is_file().then(|| metadata.len()),
+                size: metadata.is_file().then_some(metadata.len()),
             });
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
