@@ -154,7 +154,8 @@ pub fn version(tracker: &Tracker, model: &str, number: &str) -> Result<Version> 
 pub fn best_version(tracker: &Tracker, model: &str, metric: &str) -> Result<Version> {
     let lower = crate::compare::lower_is_better(metric);
     let mut best: Option<(f64, Version)> = None;
-    for version in versions(tracker, model)? {
+    // From the oldest on: a version that is only as good as an older one does not take its place.
+    for version in versions(tracker, model)?.into_iter().rev() {
         if version.run_id.is_empty() {
             continue;
         }

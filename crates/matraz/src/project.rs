@@ -35,6 +35,19 @@ impl Project {
         Ok(Self { root, settings, target })
     }
 
+    /// The project at `root`, if its reproductions are recorded: `matraz.yaml` has a section `tracking`, or the
+    /// environment names a store.
+    pub fn tracked(app: &App, root: &Path) -> Result<Option<Self>, Failure> {
+        let uri = text(app.env.mlflow_tracking_uri.as_ref());
+        let settings = match Settings::load(root)? {
+            Some(settings) if settings.tracking.is_some() || uri.is_some() => settings,
+            None if uri.is_some() => Settings::default(),
+            _ => return Ok(None),
+        };
+        let target = Target::resolve(root, &settings, uri.as_deref(), remote_options(app))?;
+        Ok(Some(Self { root: root.to_path_buf(), settings, target }))
+    }
+
     /// Opens the store, which must be there.
     pub fn tracker(&self) -> Result<Tracker, Failure> {
         Ok(Tracker::open_existing(self.target.clone())?)
@@ -50,6 +63,12 @@ impl Project {
 /// The user's name, for the records.
 pub fn user(app: &App) -> String {
     text(app.env.user.as_ref()).unwrap_or_else(|| "unknown".into())
+}
+
+/// The machine's name, for the records.
+pub fn host() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Credentials of the environment.

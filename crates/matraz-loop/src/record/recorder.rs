@@ -22,7 +22,7 @@ use super::plots::{self, Plot};
 use super::write::{self, OpenRun, Point};
 use crate::error::Result;
 use crate::run::tag;
-use crate::settings::{Settings, experiment_name};
+use crate::settings::Settings;
 use crate::tracker::{Target, Tracker};
 
 /// How a reproduction ended.
@@ -104,11 +104,11 @@ impl<'r> Recorder<'r> {
         repo: &'r Repo,
         settings: &'r Settings,
         target: Target,
-        experiment: Option<&str>,
+        experiment: &str,
         context: Context,
         progress: &'r dyn Progress,
     ) -> Self {
-        let experiment = experiment_name(&repo.root, settings, experiment);
+        let experiment = experiment.to_owned();
         Self { repo, settings, target, experiment, context, progress, state: Mutex::default() }
     }
 

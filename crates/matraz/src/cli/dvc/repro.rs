@@ -1,16 +1,19 @@
 //! `dvc repro`, `matraz repro`
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use matraz_base::process::Stream;
-use matraz_base::{Failure, Progress};
+use matraz_base::{Failure, Kind, Progress};
 use matraz_data::pipeline::{self, OnFailure, Reach, Request, RunOptions, RunReport, Watcher};
 use matraz_data::{Error, Repo};
+use matraz_loop::record::{Context, End, Recorded, Recorder};
 
 use crate::app::App;
+use crate::cli::table::figure;
 use crate::exit::Exit;
 use crate::names::Grammar;
+use crate::project::{self, Project};
 
 /// Run the stages whose command, dependencies, parameters or outputs changed
 #[derive(clap::Args, Debug)]
@@ -69,7 +72,40 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let repo = Repo::open(&app.cwd, &app.places())?;
-    reproduce(&args, app, &repo, &pipeline::Unwatched)
+    let Some(project) = Project::tracked(app, &repo.root)?.filter(|_| !args.dry) else {
+        return reproduce(&args, app, &repo, &pipeline::Unwatched);
+    };
+    let context = Context {
+        user: Some(project::user(app)),
+        host: project::host(),
+        command: format!("{} repro", app.grammar.program()),
+    };
+    let experiment = project.experiment(app, None);
+    let recorder =
+        Recorder::new(&repo, &project.settings, project.target.clone(), &experiment, context, &app.out);
+    let result = reproduce(&args, app, &repo, &recorder);
+    let end = match &result {
+        Ok(Exit::OK) => End::Finished,
+        Err(failure) if failure.0.kind() == Kind::Interrupted => End::Interrupted,
+        _ => End::Failed,
+    };
+    if let Some(recorded) = recorder.finish(end) {
+        app.out.line(&recorded_line(&recorded));
+    }
+    result
+}
+
+/// The run's name and what it reached: the metrics of the whole, not those of its classes or steps.
+fn recorded_line(recorded: &Recorded) -> String {
+    let metrics: Vec<String> = recorded
+        .metrics
+        .iter()
+        .filter(|(key, _)| !key.contains(['.', '/']))
+        .take(4)
+        .map(|(key, value)| format!("{key} {}", figure(*value)))
+        .collect();
+    let reached = if metrics.is_empty() { String::new() } else { format!(": {}", metrics.join(", ")) };
+    format!("Recorded run {} in experiment {}{reached}", recorded.run_name, recorded.experiment)
 }
 
 /// Reproduces under the eyes of `watcher`, and says what came of it.
@@ -101,15 +137,31 @@ pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> 
         },
         confirm: if interactive { Some(&confirm) } else { None },
         shell: app.env.shell.as_ref().map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from),
-        env: match app.env.dvc_root {
-            Some(_) => Vec::new(),
-            None => vec![("DVC_ROOT".into(), repo.root.to_string_lossy().into_owned())],
-        },
+        env: environment(app, repo),
         show: &|stream, bytes| app.out.pass(stream == Stream::Err, bytes),
     };
     let report = pipeline::run(repo, &options, watcher, &app.out, &app.interrupt)?;
     tell(app, repo, &report);
     Ok(Exit::OK)
+}
+
+/// Variables for the commands of stages. The folder of this program ends their search path, so that a stage may
+/// call `matraz` when the user called it by its path.
+fn environment(app: &App, repo: &Repo) -> Vec<(String, String)> {
+    let mut variables = Vec::new();
+    if app.env.dvc_root.is_none() {
+        variables.push(("DVC_ROOT".into(), repo.root.to_string_lossy().into_owned()));
+    }
+    let program = std::env::current_exe().ok();
+    if let Some(folder) = program.as_deref().and_then(Path::parent) {
+        let path = app.env.path.clone().unwrap_or_default();
+        let folders = std::env::split_paths(&path).chain([folder.to_path_buf()]);
+        if let Some(joined) = std::env::join_paths(folders).ok().and_then(|joined| joined.into_string().ok())
+        {
+            variables.push(("PATH".into(), joined));
+        }
+    }
+    variables
 }
 
 fn tell(app: &App, repo: &Repo, report: &RunReport) {
