@@ -107,6 +107,14 @@ pub enum Error {
         /// Its Alembic revision.
         revision: String,
     },
+    /// The database file cannot be opened.
+    #[error("cannot open the tracking store {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        source: sqlx::Error,
+    },
     /// A file or folder of the store cannot be used.
     #[error("cannot {action} {}", path.display())]
     File {
@@ -167,7 +175,7 @@ impl Error {
             Self::ForeignStore { .. } | Self::OlderStore { .. } | Self::NewerStore { .. } => {
                 Code::InvalidState
             }
-            Self::File { .. } | Self::Database(_) | Self::Bug(_) => Code::InternalError,
+            Self::Open { .. } | Self::File { .. } | Self::Database(_) | Self::Bug(_) => Code::InternalError,
         }
     }
 
@@ -225,6 +233,7 @@ impl Explain for Error {
                 std::io::ErrorKind::PermissionDenied => Kind::Denied,
                 _ => Kind::Failed,
             },
+            Self::Open { .. } => Kind::Denied,
             Self::Busy(_) => Kind::Unreachable,
             Self::Refused(_) => Kind::Usage,
             Self::Database(_) => Kind::Failed,
@@ -245,6 +254,7 @@ impl Explain for Error {
             Self::NewerStore { .. } => {
                 Some("open it with the program that wrote it, or update Matraz".to_owned())
             }
+            Self::Open { .. } => Some("the file and its folder must be readable and writable".to_owned()),
             Self::Busy(_) => Some("another program holds the database; try again".to_owned()),
             _ => None,
         }

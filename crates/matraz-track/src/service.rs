@@ -67,6 +67,11 @@ impl Service {
         api::router::router(self.clone())
     }
 
+    /// Puts the checks of Host and Origin around other routes that are served beside those of [`Service::router`].
+    pub fn guard(&self, router: axum::Router) -> axum::Router {
+        router.layer(axum::middleware::from_fn_with_state(self.clone(), api::security::guard))
+    }
+
     /// The database.
     pub fn db(&self) -> &Db {
         &self.0.db

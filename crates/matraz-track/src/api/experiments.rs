@@ -126,7 +126,9 @@ async fn create(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct GetExperiment {
+    #[param(required = true)]
     experiment_id: String,
 }
 
@@ -153,7 +155,9 @@ async fn get(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct GetExperimentByName {
+    #[param(required = true)]
     experiment_name: String,
 }
 
@@ -175,6 +179,7 @@ async fn get_by_name(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct SearchExperiments {
     /// From 1 to 50000; must be there.
     #[param(value_type = Option<i64>)]

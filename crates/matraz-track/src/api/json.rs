@@ -13,6 +13,8 @@ use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 
 use crate::error::{Error, Result, SEE_DOCS};
 
@@ -333,9 +335,24 @@ impl<'de> Deserialize<'de> for Int64 {
 }
 
 /// A double: a number, a string with one, `"NaN"`, `"Infinity"` or `"-Infinity"`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, utoipa::ToSchema)]
-#[schema(value_type = f64)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Double(pub f64);
+
+impl utoipa::PartialSchema for Double {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)));
+        let named = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([
+            "NaN",
+            "Infinity",
+            "-Infinity",
+        ]));
+        OneOfBuilder::new().item(number).item(named).into()
+    }
+}
+
+impl utoipa::ToSchema for Double {}
 
 impl Serialize for Double {
     fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {

@@ -162,6 +162,7 @@ async fn create(
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct AllowDeleted {
     /// `true` to find deleted models too.
     allow_deleted: String,

@@ -29,9 +29,12 @@ const MAX_INTERVAL_RESULTS: i64 = 2500;
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct GetHistory {
+    #[param(required = true)]
     run_id: String,
     run_uuid: String,
+    #[param(required = true)]
     metric_key: String,
     page_token: String,
     /// The size of a page; everything comes at once when absent.
@@ -71,6 +74,7 @@ async fn get_history(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct GetHistoryBulk {
     /// May be repeated.
     run_id: Vec<String>,
@@ -118,9 +122,12 @@ async fn get_history_bulk(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct GetHistoryBulkInterval {
     /// May be repeated, up to 100 times.
+    #[param(required = true)]
     run_ids: Vec<String>,
+    #[param(required = true)]
     metric_key: String,
     #[param(value_type = Option<i64>)]
     start_step: Option<Int64>,

@@ -139,8 +139,11 @@ async fn create(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct NumberedModelVersion {
+    #[param(required = true)]
     name: String,
+    #[param(required = true)]
     version: String,
 }
 
@@ -231,6 +234,7 @@ async fn delete(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct SearchModelVersions {
     filter: String,
     /// At most 200000, which is also the default.
@@ -264,6 +268,7 @@ async fn search_versions(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct ModelVersionDownloadUri {
     name: String,
     version: String,

@@ -122,7 +122,9 @@ async fn create(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct NamedRegisteredModel {
+    #[param(required = true)]
     name: String,
 }
 
@@ -204,6 +206,7 @@ async fn delete(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct SearchRegisteredModels {
     filter: String,
     /// At most 1000; 100 when absent.
@@ -245,7 +248,9 @@ async fn search_models(
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct GetLatestVersions {
+    #[param(required = true)]
     name: String,
     stages: Vec<String>,
 }
@@ -348,8 +353,11 @@ async fn set_alias(State(service): State<Service>, Request(request): Request<Set
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct NamedAlias {
+    #[param(required = true)]
     name: String,
+    #[param(required = true)]
     alias: String,
 }
 

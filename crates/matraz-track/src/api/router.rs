@@ -62,7 +62,33 @@ pub fn router(service: Service) -> Router {
 pub fn document() -> String {
     let mut document = Document::openapi().nest("/api", versioned().into_openapi());
     document.info.version = MLFLOW_VERSION.to_owned();
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(operation_id(method, path));
+            }
+        }
+    }
     document.to_pretty_json().unwrap_or_default()
+}
+
+/// A name that no other operation has: the method and the path without version and braces.
+fn operation_id(method: &str, path: &str) -> String {
+    let mut id = method.to_owned();
+    for word in path.split(|letter: char| !letter.is_ascii_alphanumeric()) {
+        if !word.is_empty() && !matches!(word, "api" | "2" | "3" | "0" | "mlflow") {
+            id.push('_');
+            id.push_str(word);
+        }
+    }
+    id
 }
 
 async fn unknown(uri: Uri) -> impl IntoResponse {

@@ -210,7 +210,9 @@ async fn create(State(service): State<Service>, Request(request): Request<Create
 /// A request about one run. `run_uuid` is the name of old clients.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub(super) struct RunId {
+    #[param(required = true)]
     run_id: String,
     run_uuid: String,
 }

@@ -65,7 +65,8 @@ impl Sqlite {
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(writing)
-            .await?;
+            .await
+            .map_err(|error| opening(error, path))?;
         if let Found::Nothing = found {
             create(&writer, path, new_head).await?;
         }
@@ -92,6 +93,14 @@ impl Sqlite {
     }
 }
 
+/// The error of a connection that cannot be made.
+fn opening(error: sqlx::Error, path: &Path) -> Error {
+    match Error::from(error) {
+        Error::Database(source) => Error::Open { path: path.to_path_buf(), source },
+        other => other,
+    }
+}
+
 /// Looks at a file through a connection that cannot write.
 async fn inspect(path: &Path) -> Result<Found> {
     match std::fs::metadata(path) {
@@ -106,8 +115,13 @@ async fn inspect(path: &Path) -> Result<Found> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(source) => return Err(Error::File { action: "open", path: path.to_path_buf(), source }),
     }
-    let mut connection =
-        SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(LOCK_WAIT).connect().await?;
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(LOCK_WAIT)
+        .connect()
+        .await
+        .map_err(|error| opening(error, path))?;
     let found = revision_in(&mut connection, path).await;
     connection.close().await?;
     match found? {

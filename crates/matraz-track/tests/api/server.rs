@@ -41,9 +41,32 @@ async fn strangers_are_kept_out() {
 }
 
 #[tokio::test]
-async fn the_api_document_lists_the_routes() {
+async fn the_api_document_is_whole() {
     let fixture = Fixture::new().await;
     let document = fixture.get("/openapi.json").await;
-    assert!(document["paths"]["/api/2.0/mlflow/experiments/get"]["get"].is_object(), "{document}");
-    assert!(document["components"]["schemas"]["ErrorBody"].is_object());
+    let mut ids = std::collections::HashSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{method} {path}: the id {id} is taken");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                let place = if path.contains(&format!("{{{name}}}")) { "path" } else { "query" };
+                assert_eq!(parameter["in"], place, "{method} {path}: {name}");
+            }
+        }
+    }
+    for id in ["get_experiments_search", "post_runs_log_batch", "get_metrics_get_history", "get_server_info"]
+    {
+        assert!(ids.contains(id), "{id} is not among {ids:?}");
+    }
+    let search = &document["paths"]["/api/2.0/mlflow/metrics/get-history"]["get"]["parameters"];
+    let required: Vec<&str> = search
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|parameter| parameter["required"] == true)
+        .map(|parameter| parameter["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(required, ["run_id", "metric_key"]);
 }
