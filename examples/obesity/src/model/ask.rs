@@ -47,6 +47,16 @@ fn columns(people: &[Person]) -> Vec<(String, Tensor)> {
     COLUMNS.iter().enumerate().map(column).collect()
 }
 
+/// Where in a map with these keys, which are in an order of their own, each of [`CLASSES`] stands.
+fn places(keys: &Labels) -> Option<[usize; CLASSES.len()]> {
+    let Labels::Texts(keys) = keys else { return None };
+    let mut places = [0; CLASSES.len()];
+    for (place, class) in places.iter_mut().zip(CLASSES) {
+        *place = keys.iter().position(|key| key == class)?;
+    }
+    (keys.len() == CLASSES.len()).then_some(places)
+}
+
 /// Reads the two outputs for `rows` rows.
 fn answers(outputs: Vec<(String, Value)>, rows: usize) -> Result<Vec<Answer>, String> {
     let (mut labels, mut probabilities) = (None, None);
@@ -56,10 +66,11 @@ fn answers(outputs: Vec<(String, Value)>, rows: usize) -> Result<Vec<Answer>, St
                 (_, Data::Text(words)) => labels = Some(words),
                 _ => return Err(format!("its output `{LABEL}` is not text")),
             },
-            (PROBABILITIES, Value::Maps { keys, values }) => match &*keys {
-                Labels::Texts(classes) if classes.iter().eq(CLASSES) => probabilities = Some(values),
-                _ => return Err("its classes are not those of the table".to_owned()),
-            },
+            (PROBABILITIES, Value::Maps { keys, values }) => {
+                let places = places(&keys).ok_or("its classes are not those of the table")?;
+                let in_order = |row: &[f32]| places.map(|place| row[place]);
+                probabilities = Some(values.chunks_exact(CLASSES.len()).flat_map(in_order).collect::<Vec<_>>());
+            }
             _ => {}
         }
     }
