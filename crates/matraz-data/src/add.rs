@@ -16,6 +16,7 @@ use crate::hash::digest::Meta;
 use crate::hash::tree::{Entry, Tree};
 use crate::index::{Index, is_project_file};
 use crate::pipeline::graph::Graph;
+use crate::remote::Remote;
 use crate::repo::DVC_DIR;
 use crate::stage::address::{join, relative};
 use crate::stage::{Address, DATA_SUFFIX, Output, Stage, dot_dvc};
@@ -43,6 +44,83 @@ pub struct Report {
     pub failure: Option<Error>,
     /// Corrupted cache objects that were met; they are removed.
     pub corrupted: Vec<Corrupted>,
+}
+
+/// A target that is copied somewhere as it is added.
+#[derive(Clone, Debug, Default)]
+pub struct Transfer {
+    /// The file or folder, anywhere on this machine.
+    pub source: PathBuf,
+    /// Where it goes: a path, or a folder that exists. Its own name in the current folder when not given.
+    pub out: Option<String>,
+    /// Send the content to a remote, and leave workspace and cache alone.
+    pub to_remote: bool,
+    /// The remote; the default one when none is given.
+    pub remote: Option<String>,
+    /// Replace what is in the way.
+    pub force: bool,
+}
+
+/// Adds a copy of a file or folder (`add --out`), or sends it to a remote at once (`add --to-remote`).
+pub fn transfer(
+    repo: &Repo,
+    transfer: &Transfer,
+    cwd: &Path,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let stop = interrupt.flag();
+    let source = join(cwd, &transfer.source.to_string_lossy());
+    let name = source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let target = match &transfer.out {
+        Some(out) if join(cwd, out).is_dir() => format!("{out}/{name}"),
+        Some(out) => out.clone(),
+        None if repo.contains(&source) => source.to_string_lossy().into_owned(),
+        None => name,
+    };
+    let path = join(cwd, &target);
+    if transfer.out.is_some() && !transfer.force && path.symlink_metadata().is_ok() {
+        return Err(Error::InTheWay { path });
+    }
+    if !path.parent().is_some_and(Path::is_dir) {
+        return Err(Error::NothingThere { path: path.parent().unwrap_or(&path).to_path_buf() });
+    }
+    let index = Index::load(repo)?;
+    let mut job = find_or_make(repo, &index, &target, cwd)?;
+    if !job.part.is_empty() {
+        return Err(Error::InsideFile { file: job.stage.outs[0].path.clone(), path });
+    }
+    check_graph(repo, &index, std::iter::once(&job.stage))?;
+    let mut cache = if transfer.to_remote {
+        Remote::find(repo, transfer.remote.as_deref())?.as_cache()
+    } else {
+        Cache::open(repo)
+    };
+    let content = workspace::save_many(repo, &mut cache, &[Target::new(source.clone())], progress, stop)?
+        .pop()
+        .flatten()
+        .ok_or(Error::NothingThere { path: source })?;
+    let mut report = Report::default();
+    let Some(out) = job.stage.outs.iter_mut().find(|out| out.path == path) else {
+        return Err(Error::NothingThere { path });
+    };
+    out.digest = Some(content.digest);
+    out.meta = content.meta;
+    out.legacy = false;
+    out.extra.shift_remove("files");
+    if !transfer.to_remote {
+        let options = checkout::Options { force: transfer.force, relink: false };
+        checkout::checkout(repo, &mut cache, &[Wanted::whole(out)], options, progress, stop)?;
+        if let Some(git) = &repo.git {
+            report.changed.extend(git.ignore(&out.path)?);
+        }
+    }
+    dot_dvc::save(&job.stage)?;
+    report.changed.push(job.stage.address.file.clone());
+    report.files.push(job.stage.address.file.clone());
+    report.corrupted = cache.take_corrupted();
+    repo.stage_for_git(&report.changed)?;
+    Ok(report)
 }
 
 /// A target and the stage that tracks it.

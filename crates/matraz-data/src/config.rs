@@ -138,7 +138,8 @@ impl Config {
     }
 
     /// Changes the file of one level. Paths that `change` sets must be absolute, or relative to the file's folder
-    /// (see [`Config::path_setting`]). Nothing is written when the outcome is not valid or nothing changed.
+    /// (see [`Config::path_setting`]). Nothing is written when the settings up to this level would not be valid or
+    /// nothing changed. It is an error too, afterwards, when stronger levels do not fit the change.
     pub fn edit(&mut self, level: Level, change: impl FnOnce(&mut Document) -> Result<()>) -> Result<()> {
         let Some(at) = self.files.iter().position(|file| file.level == level) else {
             return Err(Error::config("Not inside a DVC repo"));
@@ -158,7 +159,7 @@ impl Config {
         }
         candidate.merged = candidate.merge_up_to(None);
         *self = candidate;
-        Ok(())
+        self.validate()
     }
 
     /// How a value that the user typed in `cwd` is stored at `level`: relative paths become relative to the file.

@@ -279,6 +279,18 @@ pub enum Error {
         /// The address of the stage.
         stage: String,
     },
+    /// A copy would replace something.
+    #[error("the file '{}' already exists locally", path.display())]
+    InTheWay {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// Options of a remote without its address.
+    #[error("remote '{name}' has no 'url'")]
+    RemoteWithoutUrl {
+        /// Its name.
+        name: String,
+    },
     /// A command needs a remote, and none is named or set as the default.
     #[error("no remote is specified")]
     NoRemote {
@@ -439,6 +451,8 @@ impl Explain for Error {
             Self::MissingTree { .. } | Self::NothingThere { .. } => Kind::Missing,
             Self::NoRemote { .. } | Self::NoSuchRemote { .. } => Kind::Missing,
             Self::CommitDeclined { .. } => Kind::Conflict,
+            Self::InTheWay { .. } => Kind::Exists,
+            Self::RemoteWithoutUrl { .. } => Kind::Config,
             Self::TransferFailed { .. } => Kind::Failed,
             Self::StageFileAsOutput { .. } | Self::InternalPath { .. } | Self::InsideFile { .. } => {
                 Kind::Usage
@@ -492,6 +506,7 @@ impl Explain for Error {
             Self::OutsideProject { .. } => Some("only data below the project's root can be tracked".into()),
             Self::StageOutput { .. } => Some("run the pipeline, or `commit` the stage".into()),
             Self::MissingTree { .. } => Some("run `fetch` to get it from a remote".into()),
+            Self::InTheWay { .. } => Some("use `--force` to replace it".into()),
             Self::CommitDeclined { .. } => Some("use `-f` to commit without being asked".into()),
             Self::NoRemote { known } if known.is_empty() => {
                 Some("add one with `remote add -d NAME URL`".into())

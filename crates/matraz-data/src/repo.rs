@@ -50,6 +50,7 @@ pub struct Repo {
     pub places: Places,
     pub(crate) state: OnceLock<Mutex<State>>,
     ignore: Ignore,
+    jobs: Option<usize>,
 }
 
 /// How [`Repo::init`] makes a project.
@@ -148,7 +149,7 @@ impl Repo {
 
     fn assemble(root: PathBuf, git: Option<Git>, config: Config, places: &Places) -> Self {
         let ignore = Ignore::new(&root);
-        Self { root, git, config, places: places.clone(), state: OnceLock::new(), ignore }
+        Self { root, git, config, places: places.clone(), state: OnceLock::new(), ignore, jobs: None }
     }
 
     /// The patterns of the project's `.dvcignore` files.
@@ -159,7 +160,13 @@ impl Repo {
     /// How many threads hash and copy: `core.checksum_jobs`, or as many as there are processors.
     pub fn threads(&self) -> usize {
         let set = self.config.get("core", "checksum_jobs").and_then(|text| text.trim().parse().ok());
-        set.unwrap_or_else(many::threads).clamp(1, 64)
+        self.jobs.or(set).unwrap_or_else(many::threads).clamp(1, 64)
+    }
+
+    /// The same project, working with this number of threads when one is given.
+    pub fn with_threads(mut self, jobs: Option<usize>) -> Self {
+        self.jobs = jobs.or(self.jobs);
+        self
     }
 
     /// How tables of this project name a path: relative to its root where that is possible.

@@ -47,6 +47,14 @@ pub enum CliError {
         /// What the system says.
         reason: io::Error,
     },
+    /// A call that is well formed and that the command refuses itself.
+    #[error("{message}")]
+    Refused {
+        /// Why.
+        message: String,
+        /// The class of the error, which is not that of a malformed call.
+        kind: Kind,
+    },
     /// Options that do not go together, or a value that makes no sense.
     #[error("{message}")]
     Usage {
@@ -62,12 +70,13 @@ impl Explain for CliError {
         match self {
             Self::Folder { .. } => Kind::Missing,
             Self::Usage { .. } => Kind::Usage,
+            Self::Refused { kind, .. } => *kind,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Folder { .. } => None,
+            Self::Folder { .. } | Self::Refused { .. } => None,
             Self::Usage { hint, .. } => hint.clone(),
         }
     }

@@ -21,6 +21,16 @@ impl LinkKind {
     /// What is tried when the settings say nothing.
     pub const DEFAULT: [Self; 2] = [Self::Reflink, Self::Copy];
 
+    /// The word for it in the settings.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reflink => "reflink",
+            Self::Hardlink => "hardlink",
+            Self::Symlink => "symlink",
+            Self::Copy => "copy",
+        }
+    }
+
     /// Reads the list of `cache.type`; unknown words were refused when the settings were read.
     pub fn parse_list(text: &str) -> Vec<Self> {
         text.split(',')

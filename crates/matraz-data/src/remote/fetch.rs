@@ -46,6 +46,8 @@ pub struct Report {
     pub missing: Vec<Object>,
     /// Corrupted objects of the remote, which were not taken, and of the cache.
     pub corrupted: Vec<Corrupted>,
+    /// How many objects of the remote were corrupted.
+    pub rejected: usize,
     /// What could not be copied.
     pub failed: Vec<Error>,
 }
@@ -139,6 +141,7 @@ pub fn copy_down(
     progress.end(task);
     let intake = intake?;
     report.fetched += intake.digests.iter().flatten().count();
+    report.rejected += intake.corrupted.len();
     report.corrupted.extend(intake.corrupted);
     report.failed.extend(intake.failed);
     Ok(())

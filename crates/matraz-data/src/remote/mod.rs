@@ -66,7 +66,7 @@ impl Remote {
     }
 
     /// The remote as a cache to write to.
-    fn as_cache(&self) -> crate::cache::Cache {
+    pub(crate) fn as_cache(&self) -> crate::cache::Cache {
         crate::cache::Cache::at(self.root.clone(), self.shared)
     }
 }

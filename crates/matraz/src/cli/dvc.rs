@@ -1,7 +1,21 @@
 //! DVC's grammar. `matraz` has the commands of [`Shared`] too, under the same names.
 
+pub mod add;
+pub mod cache;
+pub mod check_ignore;
+pub mod checkout;
+pub mod commit;
+pub mod config;
+pub mod fetch;
+pub mod init;
+pub mod project;
+pub mod pull;
+pub mod push;
+pub mod remote;
 pub mod repro;
 pub mod root;
+pub mod status;
+pub mod version;
 
 use clap::{Parser, Subcommand};
 use matraz_base::Failure;
@@ -26,6 +40,7 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Init(init::Args),
     #[command(flatten)]
     Shared(Shared),
 }
@@ -33,14 +48,34 @@ enum Command {
 /// The commands that DVC and Matraz have in common.
 #[derive(Subcommand, Debug)]
 pub enum Shared {
+    Add(add::Args),
+    Cache(cache::Args),
+    CheckIgnore(check_ignore::Args),
+    Checkout(checkout::Args),
+    Commit(commit::Args),
+    Config(config::Args),
+    Fetch(fetch::Args),
+    Pull(pull::Args),
+    Push(push::Args),
+    Remote(remote::Args),
     Repro(repro::Args),
     Root(root::Args),
+    Status(status::Args),
+    #[command(alias = "doctor")]
+    Version(version::Args),
 }
 
 impl Shared {
     /// The exit code of an ordinary failure in DVC: 1 where the command catches its own errors, else 255.
     pub fn dvc_failure(&self) -> u8 {
         match self {
+            Self::Add(_) | Self::Commit(_) | Self::Config(_) | Self::Status(_) => 1,
+            Self::Fetch(_) | Self::Pull(_) | Self::Push(_) => 1,
+            Self::Cache(_)
+            | Self::CheckIgnore(_)
+            | Self::Checkout(_)
+            | Self::Remote(_)
+            | Self::Version(_) => 255,
             Self::Repro(_) | Self::Root(_) => 255,
         }
     }
@@ -48,8 +83,20 @@ impl Shared {
     /// Runs the command.
     pub fn run(self, app: &App) -> Result<Exit, Failure> {
         match self {
+            Self::Add(args) => add::run(args, app),
+            Self::Cache(args) => cache::run(args, app),
+            Self::CheckIgnore(args) => check_ignore::run(args, app),
+            Self::Checkout(args) => checkout::run(args, app),
+            Self::Commit(args) => commit::run(args, app),
+            Self::Config(args) => config::run(args, app),
+            Self::Fetch(args) => fetch::run(args, app),
+            Self::Pull(args) => pull::run(args, app),
+            Self::Push(args) => push::run(args, app),
+            Self::Remote(args) => remote::run(args, app),
             Self::Repro(args) => repro::run(args, app),
             Self::Root(args) => root::run(args, app),
+            Self::Status(args) => status::run(args, app),
+            Self::Version(args) => version::run(args, app),
         }
     }
 }
@@ -61,12 +108,14 @@ impl CommandLine for Cli {
 
     fn dvc_failure(&self) -> u8 {
         match &self.command {
+            Command::Init(_) => 1,
             Command::Shared(command) => command.dvc_failure(),
         }
     }
 
     fn run(self, app: &App) -> Result<Exit, Failure> {
         match self.command {
+            Command::Init(args) => init::run(args, app),
             Command::Shared(command) => command.run(app),
         }
     }
@@ -74,8 +123,6 @@ impl CommandLine for Cli {
     fn not_yet() -> &'static [&'static str] {
         &[
             "artifacts",
-            "cache",
-            "check-ignore",
             "daemon",
             "data",
             "dataset",
@@ -109,7 +156,6 @@ impl CommandLine for Cli {
             "unfreeze",
             "unprotect",
             "update",
-            "doctor",
         ]
     }
 }

@@ -136,6 +136,7 @@ pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> 
             _ => OnFailure::Stop,
         },
         confirm: if interactive { Some(&confirm) } else { None },
+        forget_ignored_on_failure: app.grammar == Grammar::Dvc,
         shell: app.env.shell.as_ref().map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from),
         env: environment(app, repo),
         show: &|stream, bytes| app.out.pass(stream == Stream::Err, bytes),
@@ -183,7 +184,7 @@ fn tell(app: &App, repo: &Repo, report: &RunReport) {
 }
 
 /// Yes or no; no when nobody can answer.
-fn ask(app: &App, question: &str) -> bool {
+pub fn ask(app: &App, question: &str) -> bool {
     if !std::io::stdin().is_terminal() {
         return false;
     }

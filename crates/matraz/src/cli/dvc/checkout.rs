@@ -1,0 +1,94 @@
+//! `dvc checkout`, `matraz checkout`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use matraz_base::{Failure, Progress};
+use matraz_data::cache::Cache;
+use matraz_data::checkout::{self, Fate, Options, Stats, Wanted};
+use matraz_data::index::Index;
+use matraz_data::target::{self, TargetOptions};
+
+use super::project::{Project, shown, summary, warn_of_corrupted};
+use crate::app::App;
+use crate::exit::Exit;
+
+/// Bring tracked data into the workspace from the cache
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Stages, `.dvc` files, outputs or paths inside them [default: all]
+    targets: Vec<String>,
+    /// Print numbers only
+    #[arg(long)]
+    summary: bool,
+    /// The data of all stages that the targets depend on, too
+    #[arg(short = 'd', long)]
+    with_deps: bool,
+    /// Folders stand for everything below them
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Remove data that the cache cannot bring back
+    #[arg(short, long)]
+    force: bool,
+    /// Make every file anew by the configured kind of link
+    #[arg(long)]
+    relink: bool,
+    /// It is no error when the cache lacks data
+    #[arg(long)]
+    allow_missing: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    let project = Project::open(app)?;
+    let repo = &project.repo;
+    let index = Index::load(repo)?;
+    let how = TargetOptions { with_deps: args.with_deps, recursive: args.recursive };
+    let selections = target::select(repo, &index, &args.targets, how, &app.cwd)?;
+    let wanted: Vec<Wanted<'_>> = selections
+        .iter()
+        .flat_map(|one| one.outputs(&index).map(|out| Wanted { output: out, part: one.part(out) }))
+        .collect();
+    let options = Options { force: args.force, relink: args.relink };
+    let mut cache = Cache::open(repo);
+    let plan = checkout::plan(repo, &mut cache, &wanted, options, &app.out, app.interrupt.flag())?;
+    let mut report = checkout::apply(repo, &mut cache, plan, options, &app.out, app.interrupt.flag())?;
+    if args.targets.is_empty() {
+        report.remove_left_over(repo, &mut cache, &index, &app.out, app.interrupt.flag())?;
+    }
+    warn_of_corrupted(app, &cache.take_corrupted());
+    for folder in &report.unknown {
+        let folder = shown(app, folder);
+        app.out.warn(&format!("the cache has no listing of '{folder}', nothing of it was checked out"));
+    }
+    if args.summary {
+        app.out.line(&numbers(&report.stats).unwrap_or_else(|| "No changes.".into()));
+    } else {
+        say_fates(app, &report.fates);
+    }
+    match report.failure() {
+        Some(error) if !args.allow_missing => Err(error.into()),
+        _ => {
+            if args.relink {
+                app.out.line("Relinked successfully");
+            }
+            Ok(Exit::OK)
+        }
+    }
+}
+
+/// The numbers of files in words.
+pub fn numbers(stats: &Stats) -> Option<String> {
+    summary(&[("modified", stats.modified), ("added", stats.added), ("deleted", stats.deleted)])
+}
+
+/// One line for each output that changed: `M`, `A` or `D`, and the path.
+pub fn say_fates(app: &App, fates: &BTreeMap<PathBuf, Fate>) {
+    for (fate, letter) in [(Fate::Modified, 'M'), (Fate::Added, 'A'), (Fate::Deleted, 'D')] {
+        let mut paths: Vec<String> =
+            fates.iter().filter(|(_, f)| **f == fate).map(|(path, _)| shown(app, path)).collect();
+        paths.sort_by_key(|path| (!path.ends_with('/'), path.clone()));
+        for path in paths {
+            app.out.line(&format!("{letter}\t{path}"));
+        }
+    }
+}

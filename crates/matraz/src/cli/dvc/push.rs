@@ -1,0 +1,107 @@
+//! `dvc push`, `matraz push`
+
+use matraz_base::{Failure, Progress};
+use matraz_data::Error;
+use matraz_data::remote::push::{self, Options};
+use matraz_data::target::{self, TargetOptions};
+
+use super::project::{Project, not_yet, summary, warn_of_corrupted};
+use crate::app::App;
+use crate::exit::Exit;
+
+/// Copy data from the cache to a remote
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Stages, `.dvc` files, outputs or paths inside them [default: all]
+    targets: Vec<String>,
+    /// The remote [default: that of the settings]
+    #[arg(short, long, value_name = "NAME")]
+    remote: Option<String>,
+    /// Threads [default: one per processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+    /// The data of all stages that the targets depend on, too
+    #[arg(short = 'd', long)]
+    with_deps: bool,
+    /// Folders stand for everything below them
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// The run cache too
+    #[arg(long)]
+    run_cache: bool,
+    /// Targets are patterns: `*`, `?`, `[…]`, `**`
+    #[arg(long)]
+    glob: bool,
+    #[command(flatten)]
+    revisions: Revisions,
+}
+
+/// Options for data of other commits.
+#[derive(clap::Args, Debug)]
+pub struct Revisions {
+    /// The data of all branches (not supported yet)
+    #[arg(short, long)]
+    pub all_branches: bool,
+    /// The data of all tags (not supported yet)
+    #[arg(short = 'T', long)]
+    pub all_tags: bool,
+    /// The data of all commits (not supported yet)
+    #[arg(short = 'A', long)]
+    pub all_commits: bool,
+}
+
+impl Revisions {
+    /// The first option that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let all = [
+            (self.all_branches, "--all-branches"),
+            (self.all_tags, "--all-tags"),
+            (self.all_commits, "--all-commits"),
+        ];
+        all.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+    }
+
+    /// Refuses them by name.
+    pub fn refuse(&self) -> Result<(), Failure> {
+        self.given().map_or(Ok(()), |name| Err(not_yet(name)))
+    }
+}
+
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    args.revisions.refuse()?;
+    let project = Project::open(app)?;
+    let repo = project.repo.with_threads(args.jobs);
+    let targets = if args.glob && !args.targets.is_empty() {
+        target::expand(&args.targets, &app.cwd)?
+    } else {
+        args.targets
+    };
+    let options = Options {
+        targets: TargetOptions { with_deps: args.with_deps, recursive: args.recursive },
+        remote: args.remote,
+        run_cache: args.run_cache,
+    };
+    let report = push::push(&repo, &targets, &options, &app.cwd, &app.out, &app.interrupt)?;
+    warn_of_corrupted(app, &report.corrupted);
+    warn_of_missing(app, report.missing.iter().map(|object| object.digest.to_string()));
+    for error in &report.failed {
+        app.out.warn(&error.to_string());
+    }
+    let failed = report.failed.len() + report.corrupted.len();
+    if failed > 0 {
+        return Err(Error::TransferFailed { count: failed, verb: "upload" }.into());
+    }
+    app.out.line(
+        &summary(&[("pushed", report.pushed as u64)]).unwrap_or_else(|| "Everything is up to date.".into()),
+    );
+    Ok(Exit::OK)
+}
+
+/// Names objects that are nowhere.
+pub fn warn_of_missing(app: &App, digests: impl Iterator<Item = String>) {
+    let names: Vec<String> = digests.collect();
+    if !names.is_empty() {
+        let list = names.join("\n  ");
+        app.out.warn(&format!("these objects are neither in the cache nor on the remote:\n  {list}"));
+    }
+}
