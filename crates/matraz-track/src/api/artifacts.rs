@@ -475,7 +475,7 @@ async fn upload_from_browser(
     request: HttpRequest,
 ) -> Reply<Empty> {
     if query.run().is_empty() {
-        return Err(Error::invalid("Request must specify run_uuid."));
+        return Err(Error::invalid("Request must specify run_id or run_uuid."));
     }
     if query.path.is_empty() {
         return Err(Error::invalid("Request must specify path."));

@@ -42,6 +42,9 @@ const ATTRIBUTES: &[(&str, &str, bool)] = &[
     ("last_updated_timestamp_ms", "m.last_updated_timestamp_ms", true),
 ];
 
+/// What a status is called in filters.
+const STATUSES: [&str; 4] = ["UNSPECIFIED", "PENDING", "READY", "FAILED"];
+
 /// What a client searches for.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
@@ -104,10 +107,9 @@ pub async fn logged_models(session: &mut Session, query: &Query) -> Result<Page<
     }
     let mut statement = Statement::built("SELECT ");
     statement.push(db::logged_model::COLUMNS).push(" FROM logged_models m");
-    push_metric_joins(&mut statement, &query.order_by)?;
     statement.push(" WHERE m.lifecycle_stage != 'deleted' AND m.experiment_id IN ").push_list(ids);
     push_filter(&mut statement, query)?;
-    push_order(&mut statement, &query.order_by)?;
+    push_order(&mut statement, &query.order_by, &query.datasets)?;
     statement.push(" LIMIT ").push_bind(size.saturating_add(1)).push(" OFFSET ").push_bind(offset);
     let rows = session.rows(statement).await?;
     let mut items: Vec<LoggedModel> = rows.iter().map(db::logged_model::model).collect::<Result<_>>()?;
@@ -140,18 +142,18 @@ fn push_clauses(statement: &mut Statement, query: &Query) -> Result<(), Fault> {
                 if *is_number {
                     push_number_clause(statement, column, clause, key)?;
                 } else {
+                    if key == "status" {
+                        check_status(clause)?;
+                    }
                     push_text_clause(statement, column, clause, key)?;
                 }
             }
             Some("metrics") => {
                 any_metric = true;
-                statement
-                    .push(" AND EXISTS (SELECT 1 FROM logged_model_metrics t WHERE t.model_id = m.model_id AND t.metric_name = ")
-                    .push_bind(key)
-                    .push(" AND ");
-                push_number_clause(statement, "t.metric_value", clause, "a metric")?;
-                push_datasets(statement, &query.datasets);
-                statement.push(")");
+                statement.push(" AND ");
+                check_operator(clause, "a metric", FOR_NUMBERS)?;
+                push_latest(statement, key, &query.datasets, None);
+                push_number_clause(statement, "", clause, "a metric")?;
             }
             Some("params") => {
                 statement
@@ -181,6 +183,23 @@ fn push_clauses(statement: &mut Statement, query: &Query) -> Result<(), Fault> {
         statement.push(")");
     }
     Ok(())
+}
+
+/// A status is compared by its exact name.
+fn check_status(clause: &Clause) -> Result<(), Fault> {
+    check_operator(clause, "status", &[Operator::Equal, Operator::NotEqual, Operator::In, Operator::NotIn])?;
+    let names = match &clause.value {
+        Some(Value::Text(name)) => std::slice::from_ref(name),
+        Some(Value::List(names)) => names.as_slice(),
+        _ => &[],
+    };
+    match names.iter().find(|name| !STATUSES.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let message = format!("Unknown model status '{unknown}', it is one of {}", STATUSES.join(", "));
+            Err(Fault::new(message, clause.value_at))
+        }
+    }
 }
 
 fn push_number_clause(
@@ -228,52 +247,44 @@ fn push_datasets(statement: &mut Statement, datasets: &[Dataset]) {
     }
 }
 
-/// Joins the latest value of every metric that is ordered by, as `o0`, `o1` …
-fn push_metric_joins(statement: &mut Statement, orders: &[OrderBy]) -> Result<()> {
-    for (index, order) in orders.iter().enumerate() {
-        let Some((entity, key)) = order.field_name.split_once('.') else { continue };
-        if entity != "metrics" {
-            return Err(Error::invalid(format!(
-                "Invalid order by field name: {}. Only metrics are supported.",
-                order.field_name
-            )));
-        }
-        statement
-            .push(
-                " LEFT JOIN (SELECT t.model_id, t.metric_value, ROW_NUMBER() OVER (PARTITION BY t.model_id ORDER BY \
-                 t.metric_timestamp_ms DESC, t.metric_step DESC, t.run_id ASC) AS place FROM logged_model_metrics t \
-                 WHERE t.metric_name = ",
-            )
-            .push_bind(key);
-        if let Some(name) = &order.dataset_name {
-            statement.push(" AND t.dataset_name = ").push_bind(name);
-        }
-        if let Some(digest) = &order.dataset_digest {
-            statement.push(" AND t.dataset_digest = ").push_bind(digest);
-        }
-        statement.push(&format!(") o{index} ON o{index}.model_id = m.model_id AND o{index}.place = 1"));
+/// Appends the latest value that a model has of a metric: the one of the largest step, time and value.
+fn push_latest(statement: &mut Statement, key: &str, datasets: &[Dataset], only: Option<&OrderBy>) {
+    statement
+        .push("(SELECT t.metric_value FROM logged_model_metrics t WHERE t.model_id = m.model_id AND t.metric_name = ")
+        .push_bind(key);
+    push_datasets(statement, datasets);
+    if let Some(name) = only.and_then(|order| order.dataset_name.as_ref()) {
+        statement.push(" AND t.dataset_name = ").push_bind(name);
     }
-    Ok(())
+    if let Some(digest) = only.and_then(|order| order.dataset_digest.as_ref()) {
+        statement.push(" AND t.dataset_digest = ").push_bind(digest);
+    }
+    statement.push(" ORDER BY t.metric_step DESC, t.metric_timestamp_ms DESC, t.metric_value DESC LIMIT 1)");
 }
 
-fn push_order(statement: &mut Statement, orders: &[OrderBy]) -> Result<()> {
+fn push_order(statement: &mut Statement, orders: &[OrderBy], datasets: &[Dataset]) -> Result<()> {
     let (mut by_time, mut by_id) = (false, false);
     statement.push(" ORDER BY ");
-    for (index, order) in orders.iter().enumerate() {
-        let column = if order.field_name.contains('.') {
-            format!("o{index}.metric_value")
-        } else {
-            let known = ATTRIBUTES.iter().find(|(name, ..)| *name == order.field_name);
-            let known = known.ok_or_else(|| {
-                Error::invalid(format!("Invalid order by field name: {}", order.field_name))
-            })?;
-            by_time |= known.1 == "m.creation_timestamp_ms";
-            by_id |= known.1 == "m.model_id";
-            // The status is kept, and ordered, as a number.
-            if known.0 == "status" { "m.status".to_owned() } else { known.1.to_owned() }
-        };
-        let direction = if order.ascending { "ASC" } else { "DESC" };
-        statement.push(&format!("CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, {column} {direction}, "));
+    for order in orders {
+        match order.field_name.split_once('.') {
+            Some(("metrics", key)) => push_latest(statement, key, datasets, Some(order)),
+            Some(_) => {
+                let message =
+                    format!("Invalid order by field name: {}. Only metrics are supported.", order.field_name);
+                return Err(Error::invalid(message));
+            }
+            None => {
+                let known = ATTRIBUTES.iter().find(|(name, ..)| *name == order.field_name);
+                let known = known.ok_or_else(|| {
+                    Error::invalid(format!("Invalid order by field name: {}", order.field_name))
+                })?;
+                by_time |= known.1 == "m.creation_timestamp_ms";
+                by_id |= known.1 == "m.model_id";
+                // The status is kept, and ordered, as a number.
+                statement.push(if known.0 == "status" { "m.status" } else { known.1 });
+            }
+        }
+        statement.push(if order.ascending { " ASC NULLS LAST, " } else { " DESC NULLS LAST, " });
     }
     if !by_time {
         statement.push("m.creation_timestamp_ms DESC, ");
@@ -380,6 +391,12 @@ mod tests {
                 Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),
             }
         };
+        let latest = |key: &str| {
+            format!(
+                "(SELECT t.metric_value FROM logged_model_metrics t WHERE t.model_id = m.model_id AND t.metric_name = {key} \
+                 ORDER BY t.metric_step DESC, t.metric_timestamp_ms DESC, t.metric_value DESC LIMIT 1)"
+            )
+        };
         let exists = |table: &str, rest: &str| {
             format!(
                 " AND EXISTS (SELECT 1 FROM logged_model_{table} t WHERE t.model_id = m.model_id AND {rest})"
@@ -392,8 +409,13 @@ mod tests {
                 " AND m.name = $1 AND m.creation_timestamp_ms > $2".to_owned(),
             ),
             ("attributes.model_id IN ('a','b')", " AND m.model_id IN ($1, $2)".to_owned()),
-            ("metrics.acc >= 0.5", exists("metrics", "t.metric_name = $1 AND t.metric_value >= $2")),
+            ("metrics.acc >= 0.5", format!(" AND {} >= $2", latest("$1"))),
             ("params.`a.b` = 1", exists("params", "t.param_key = $1 AND t.param_value = $2")),
+            ("status LIKE 'R%'", "Invalid filter: status can be compared with = != IN NOT IN only, not with LIKE".to_owned()),
+            (
+                "status IN ('READY', 'DONE')",
+                "Invalid filter: Unknown model status 'DONE', it is one of UNSPECIFIED, PENDING, READY, FAILED".to_owned(),
+            ),
             ("tags.x ILIKE 'Y%'", exists("tags", "t.tag_key = $1 AND LOWER(t.tag_value) LIKE LOWER($2)")),
             ("bogus = 'x'", "Invalid filter: 'bogus' is not an attribute of logged models".to_owned()),
             (
@@ -423,8 +445,9 @@ mod tests {
         ];
         let mut statement = Statement::built("");
         push_filter(&mut statement, &asked).unwrap();
-        let want = " AND ((t.dataset_name = $3) OR (t.dataset_name = $4 AND t.dataset_digest = $5)))";
-        assert!(statement.sql.ends_with(want), "{}", statement.sql);
+        let want =
+            " AND ((t.dataset_name = $2) OR (t.dataset_name = $3 AND t.dataset_digest = $4)) ORDER BY ";
+        assert!(statement.sql.contains(want), "{}", statement.sql);
     }
 
     #[test]
@@ -432,12 +455,16 @@ mod tests {
         let sql = |field: &str| {
             let orders = [OrderBy { field_name: field.to_owned(), ascending: false, ..OrderBy::default() }];
             let mut statement = Statement::built("");
-            let done =
-                push_metric_joins(&mut statement, &orders).and_then(|()| push_order(&mut statement, &orders));
+            let done = push_order(&mut statement, &orders, &[]);
             done.map_or_else(|error| error.to_string(), |()| statement.sql)
         };
-        assert!(sql("metrics.acc").ends_with("CASE WHEN o0.metric_value IS NULL THEN 1 ELSE 0 END, o0.metric_value DESC, m.creation_timestamp_ms DESC, m.model_id"));
-        assert!(sql("creation_time").ends_with("m.creation_timestamp_ms DESC, m.model_id"));
+        assert_eq!(
+            sql("metrics.acc"),
+            " ORDER BY (SELECT t.metric_value FROM logged_model_metrics t WHERE t.model_id = m.model_id AND t.metric_name = $1 \
+             ORDER BY t.metric_step DESC, t.metric_timestamp_ms DESC, t.metric_value DESC LIMIT 1) DESC NULLS LAST, \
+             m.creation_timestamp_ms DESC, m.model_id"
+        );
+        assert_eq!(sql("creation_time"), " ORDER BY m.creation_timestamp_ms DESC NULLS LAST, m.model_id");
         assert_eq!(sql("nope"), "Invalid order by field name: nope");
         assert_eq!(sql("params.x"), "Invalid order by field name: params.x. Only metrics are supported.");
     }

@@ -179,6 +179,7 @@ async fn searches() {
     assert_eq!((first.as_str(), rest.as_str(), end), ("Four one three", "two", None));
     for wrong in [
         json!({"filter": "bogus = 'x'"}),
+        json!({"filter": "status = 'DONE'"}),
         json!({"filter": "metrics.acc > 'x'"}),
         json!({"filter": "a = 'x' OR b = 'y'"}),
         json!({"order_by": [{"field_name": "params.x"}]}),
