@@ -200,7 +200,8 @@ pub fn refresh_deps(stage: &mut Stage, contents: &mut Contents<'_>) -> Result<Ve
             missing.push(file.def_path.clone());
             continue;
         };
-        let absent: Vec<String> = file.keys.iter().filter(|key| !values.contains_key(*key)).cloned().collect();
+        let absent: Vec<String> =
+            file.keys.iter().filter(|key| !values.contains_key(*key)).cloned().collect();
         if !absent.is_empty() {
             let stage = stage.address.name.clone().unwrap_or_default();
             return Err(Error::MissingParams { stage, file: file.def_path.clone(), keys: absent });

@@ -29,12 +29,8 @@ pub(super) fn run(
 ) -> Result<Ran, (Error, Option<Ran>)> {
     let stage = &runner.stages[n];
     let mut log = Log::open(runner, stage).map_err(|error| (error, None))?;
-    let mut ran = Ran {
-        wall: Duration::ZERO,
-        peak_memory: None,
-        started_at: SystemTime::now(),
-        log: log.path.clone(),
-    };
+    let mut ran =
+        Ran { wall: Duration::ZERO, peak_memory: None, started_at: SystemTime::now(), log: log.path.clone() };
     runner.progress.say(&format!("Running stage '{name}':"));
     for text in stage.cmd.iter().flat_map(|cmd| cmd.lines()) {
         runner.progress.say(&format!("> {text}"));

@@ -93,7 +93,9 @@ fn one_target(index: &Index, request: &Request, target: &str) -> Result<Vec<usiz
         return index.find(target, &request.cwd);
     }
     let (file, pattern) = match target.rsplit_once(':') {
-        Some((file, pattern)) => (join(&request.cwd, if file.is_empty() { PIPELINE_FILE } else { file }), pattern),
+        Some((file, pattern)) => {
+            (join(&request.cwd, if file.is_empty() { PIPELINE_FILE } else { file }), pattern)
+        }
         None => (request.cwd.join(PIPELINE_FILE), target),
     };
     if !file.exists() {
@@ -106,7 +108,8 @@ fn one_target(index: &Index, request: &Request, target: &str) -> Result<Vec<usiz
     let matches = |n: &usize| {
         let address = &index.stages[*n].address;
         let name = address.name.as_deref();
-        address.file == file && name.is_some_and(|name| glob.matched(Path::new("/").join(name), false).is_ignore())
+        address.file == file
+            && name.is_some_and(|name| glob.matched(Path::new("/").join(name), false).is_ignore())
     };
     Ok((0..index.stages.len()).filter(matches).collect())
 }

@@ -64,6 +64,8 @@ pub struct RunOptions<'o> {
     pub on_failure: OnFailure,
     /// Asked before every stage that has to act.
     pub confirm: Option<Confirm<'o>>,
+    /// When the whole fails, take new lines out of `.gitignore` again, as DVC does.
+    pub forget_ignored_on_failure: bool,
     /// The shell that runs commands, an absolute path.
     pub shell: PathBuf,
     /// Variables for the environment of every command.
@@ -106,11 +108,17 @@ pub fn run(
         run_cache: RunCache::open(repo),
         contents: Contents::new(repo, progress, interrupt),
         report: RunReport::default(),
+        ignored: Vec::new(),
     };
     let planned: Vec<&Stage> = plan.steps.iter().map(|&n| &runner.stages[n]).collect();
     watcher.pipeline_started(&planned);
     runner.contents.look_at(planned)?;
     let outcome = runner.run_all(&plan);
+    if let (true, true, Some(git)) = (outcome.is_err(), options.forget_ignored_on_failure, &repo.git) {
+        for path in &runner.ignored {
+            git.stop_ignoring(path)?;
+        }
+    }
     let mut report = runner.report;
     report.to_track.sort();
     report.to_track.dedup();
@@ -135,6 +143,8 @@ pub(super) struct Runner<'r> {
     pub run_cache: RunCache,
     pub contents: Contents<'r>,
     pub report: RunReport,
+    /// Outputs for which a line was added to `.gitignore`.
+    pub ignored: Vec<PathBuf>,
 }
 
 /// How a stage came to have its outputs.
@@ -210,8 +220,10 @@ impl Runner<'_> {
         if dependents.is_empty() {
             return;
         }
-        let names: Vec<String> =
-            dependents.iter().map(|&n| format!("'{}'", self.stages[n].address.display(&self.options.request.cwd))).collect();
+        let names: Vec<String> = dependents
+            .iter()
+            .map(|&n| format!("'{}'", self.stages[n].address.display(&self.options.request.cwd)))
+            .collect();
         let noun = if names.len() > 1 { "Stages" } else { "Stage" };
         self.progress.warn(&format!("{noun} {} will be skipped due to this failure", names.join(", ")));
         skipped.extend(dependents);
@@ -315,7 +327,8 @@ impl Runner<'_> {
     /// DVC's order: the command, then what it reads, then what it makes.
     fn is_changed(&mut self, n: usize, allow_missing: bool, needs: &[usize]) -> Result<bool> {
         let stage = &self.stages[n];
-        let found = changes::of_stages(self.repo, &mut self.cache, &[stage], &mut self.contents, self.interrupt)?;
+        let found =
+            changes::of_stages(self.repo, &mut self.cache, &[stage], &mut self.contents, self.interrupt)?;
         let Some(found) = found.into_iter().next() else { return Ok(false) };
         if found.command || (found.always && !stage.frozen) {
             return Ok(true);
@@ -325,8 +338,10 @@ impl Runner<'_> {
         }
         let dep_counts =
             |(path, change): &(PathBuf, Change)| *change != Change::Deleted || self.made_anew(n, path, needs);
-        let params_count = |(_, change): &(PathBuf, ParamsChange)| *change != ParamsChange::File(Change::Deleted);
-        let out_counts = |(_, change): &(PathBuf, Change)| !matches!(change, Change::NotInCache | Change::Deleted);
+        let params_count =
+            |(_, change): &(PathBuf, ParamsChange)| *change != ParamsChange::File(Change::Deleted);
+        let out_counts =
+            |(_, change): &(PathBuf, Change)| !matches!(change, Change::NotInCache | Change::Deleted);
         Ok(found.deps.iter().any(dep_counts)
             || found.params.iter().any(params_count)
             || found.outs.iter().any(out_counts))
@@ -370,12 +385,8 @@ impl Runner<'_> {
         if !self.options.dry {
             let what = if frozen { "outputs in frozen" } else { "data sources in" };
             self.progress.say(&format!("Verifying {what} {}", self.title(n)));
-            let missing: Vec<String> = stage
-                .outs
-                .iter()
-                .filter(|out| !out.path.exists())
-                .map(|out| out.def_path.clone())
-                .collect();
+            let missing: Vec<String> =
+                stage.outs.iter().filter(|out| !out.path.exists()).map(|out| out.def_path.clone()).collect();
             if !missing.is_empty() && !self.options.allow_missing {
                 let stage = stage.address.display(&self.options.request.cwd);
                 return Err(Error::MissingDependency { stage, paths: missing });
@@ -442,12 +453,20 @@ impl Runner<'_> {
         let missing: Vec<PathBuf> =
             self.stages[n].deps.iter().filter(|dep| !dep.path.exists()).map(|dep| dep.path.clone()).collect();
         for path in missing {
-            let maker = self.stages.iter().flat_map(|stage| &stage.outs).find(|out| path.starts_with(&out.path));
+            let maker =
+                self.stages.iter().flat_map(|stage| &stage.outs).find(|out| path.starts_with(&out.path));
             let Some(out) = maker.filter(|out| out.cache && out.digest.is_some()).cloned() else { continue };
             fetch(&[&out])?;
             let options = checkout::Options::default();
             let wanted = [Wanted::whole(&out)];
-            checkout::checkout(self.repo, &mut self.cache, &wanted, options, self.progress, self.interrupt.flag())?;
+            checkout::checkout(
+                self.repo,
+                &mut self.cache,
+                &wanted,
+                options,
+                self.progress,
+                self.interrupt.flag(),
+            )?;
             self.contents.forget(&out.path);
         }
         Ok(())
@@ -472,7 +491,8 @@ impl Runner<'_> {
                 return Ok(None);
             }
             let progress = self.progress;
-            let mut warn = |path: &Path| progress.warn(&format!("corrupted cache file '{}'.", path.display()));
+            let mut warn =
+                |path: &Path| progress.warn(&format!("corrupted cache file '{}'.", path.display()));
             match self.run_cache.find(&key, &mut warn)? {
                 Some(found) => found.entry,
                 None => return Ok(None),
@@ -481,7 +501,9 @@ impl Runner<'_> {
         // Outputs that git keeps were stored by the run too, so that they can be brought back.
         let mut outs: Vec<Output> = Vec::new();
         for out in &self.stages[n].outs {
-            let Some(locked) = entry.outs.iter().find(|locked| locked.path == out.def_path) else { return Ok(None) };
+            let Some(locked) = entry.outs.iter().find(|locked| locked.path == out.def_path) else {
+                return Ok(None);
+            };
             outs.push(Output {
                 digest: locked.digest,
                 meta: locked.meta.clone(),
@@ -494,16 +516,26 @@ impl Runner<'_> {
             // What cannot be had is made again.
             let _ = fetch(&outs.iter().collect::<Vec<_>>());
         }
-        let present =
-            super::content::in_cache(self.repo, &mut self.cache, &outs.iter().collect::<Vec<_>>(), self.interrupt)?;
+        let present = super::content::in_cache(
+            self.repo,
+            &mut self.cache,
+            &outs.iter().collect::<Vec<_>>(),
+            self.interrupt,
+        )?;
         if !present.iter().all(|present| *present) {
             return Ok(None);
         }
         self.progress.say(&format!("Stage '{name}' is cached - skipping run, checking out outputs"));
         let wanted: Vec<Wanted<'_>> = outs.iter().map(Wanted::whole).collect();
         let options = checkout::Options { force: true, relink: false };
-        let report =
-            checkout::checkout(self.repo, &mut self.cache, &wanted, options, self.progress, self.interrupt.flag())?;
+        let report = checkout::checkout(
+            self.repo,
+            &mut self.cache,
+            &wanted,
+            options,
+            self.progress,
+            self.interrupt.flag(),
+        )?;
         for out in &outs {
             self.contents.forget(&out.path);
         }
@@ -556,7 +588,8 @@ fn unprotect(path: &Path) -> Result<()> {
         let mode = fs::metadata(path).map_err(Error::io("look at", path))?.permissions().mode() | 0o200;
         fs::remove_file(path).map_err(Error::io("remove", path))?;
         fs::write(path, content).map_err(Error::io("write", path))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777)).map_err(Error::io("protect", path))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))
+            .map_err(Error::io("protect", path))?;
     }
     Ok(())
 }

@@ -41,15 +41,20 @@ impl RunCache {
 
     /// Whether runs of this stage can be told by what goes into them. What it reads must be recorded already.
     pub fn knows(repo: &Repo, stage: &Stage) -> bool {
-        let has_all =
-            stage.cmd.is_some() && !(stage.deps.is_empty() && stage.params.is_empty()) && !stage.outs.is_empty();
+        let has_all = stage.cmd.is_some()
+            && !(stage.deps.is_empty() && stage.params.is_empty())
+            && !stage.outs.is_empty();
         has_all
             && !stage.is_callback()
             && !stage.always_changed
             && stage.deps.iter().all(|dep| dep.source == Source::Local && dep.digest.is_some())
             && stage.params.iter().all(|params| params.locked.is_some())
             && stage.outs.iter().all(|out| !out.persist && repo.contains(&out.path))
-            && !stage.params.iter().filter_map(|params| params.locked.as_ref()).any(|map| map.values().any(has_date))
+            && !stage
+                .params
+                .iter()
+                .filter_map(|params| params.locked.as_ref())
+                .any(|map| map.values().any(has_date))
     }
 
     /// Whether a run of this stage is to be stored: all that it makes is cached, but for metrics and plots.
@@ -115,7 +120,8 @@ impl RunCache {
     /// Remembers how long a run took on this machine. Losing the number does no harm.
     pub fn note_duration(&self, value: &str, wall: Duration) {
         let path = self.durations.join(value);
-        let _ = fs::create_dir_all(&self.durations).and_then(|()| fs::write(path, wall.as_secs_f64().to_string()));
+        let _ = fs::create_dir_all(&self.durations)
+            .and_then(|()| fs::write(path, wall.as_secs_f64().to_string()));
     }
 
     /// How long a run took on this machine.

@@ -21,7 +21,8 @@ pub(super) fn save(runner: &mut Runner<'_>, n: usize) -> Result<Option<String>> 
     }
     check_outs(runner, n, &name)?;
     let commit = !runner.options.no_commit;
-    let store_run = commit && runner.stages[n].cmd.is_some() && RunCache::wants(runner.repo, &runner.stages[n]);
+    let store_run =
+        commit && runner.stages[n].cmd.is_some() && RunCache::wants(runner.repo, &runner.stages[n]);
     take_in(runner, n, commit, store_run)?;
     let mut value = None;
     let entry = LockEntry::of(&runner.stages[n]);
@@ -59,7 +60,10 @@ fn check_outs(runner: &mut Runner<'_>, n: usize, name: &str) -> Result<()> {
             if git.is_tracked(&out.path)? {
                 return Err(Error::GitTrackedOutput { path: out.path.clone() });
             }
-            runner.report.to_track.extend(git.ignore(&out.path)?);
+            if let Some(file) = git.ignore(&out.path)? {
+                runner.report.to_track.push(file);
+                runner.ignored.push(out.path.clone());
+            }
         }
         if out.is_metric() && is_binary(&out.path)? {
             return Err(Error::BinaryMetrics { path: out.path.clone() });
@@ -99,7 +103,8 @@ fn take_in(runner: &mut Runner<'_>, n: usize, commit: bool, store_run: bool) -> 
         if group.is_empty() {
             continue;
         }
-        let targets: Vec<Target> = group.iter().map(|&at| target(&runner.stages[n].outs[at], store)).collect();
+        let targets: Vec<Target> =
+            group.iter().map(|&at| target(&runner.stages[n].outs[at], store)).collect();
         let (repo, stop, progress) = (runner.repo, runner.interrupt.flag(), runner.progress);
         let found = match store {
             true => workspace::save_many(repo, &mut runner.cache, &targets, progress, stop)?,

@@ -212,9 +212,10 @@ fn check_stage_body(document: &Document, place: &str, body: &Node) -> Result<()>
         match key.text.as_str() {
             "cmd" => match &node.kind {
                 NodeKind::Scalar(Value::Str(_)) => {}
+                // DVC takes `- false` for the command of that name.
                 NodeKind::List(items) => {
                     for item in items {
-                        document.str(item, "a command")?;
+                        scalar_text(document, item, "a command")?;
                     }
                 }
                 _ => return Err(document.wrong_type(node, &what, "a string or a list of strings")),

@@ -28,7 +28,7 @@ pub struct LockFile {
 }
 
 impl LockFile {
-    /// Reads the lock file beside the pipeline file at `dvc_yaml`. Neither an absent nor an empty file has entries.
+    /// Reads the lock file beside the pipeline file at `dvc_yaml`. An absent file has no entries.
     pub fn beside(dvc_yaml: &Path) -> Result<Self> {
         let path = dvc_yaml.with_file_name(LOCK_FILE);
         match document::read(&path)? {
@@ -47,7 +47,7 @@ impl LockFile {
             text: Some(document.text.clone()),
         };
         if root.is_null() {
-            return Ok(file);
+            return Err(document.error(root.span, "a lock file must say `schema: '2.0'`"));
         }
         let entries = document.map(&root, "a lock file")?;
         document.only_keys(entries, &["schema", "stages", "datasets"], "a lock file")?;
@@ -325,6 +325,7 @@ stages:
             ("a:\n  cmd: x\n", 1, "unknown key `a` in a lock file"),
             ("schema: '1.0'\nstages: {}\n", 1, "the schema of a lock file must be '2.0'"),
             ("stages: {}\n", 1, "must say `schema"),
+            ("", 1, "must say `schema"),
             ("schema: '2.0'\nstages:\n  a:\n    outs: []\n", 4, "stage `a` has no `cmd`"),
             (
                 "schema: '2.0'\nstages:\n  a:\n    cmd: x\n    extra: 1\n",
@@ -343,6 +344,5 @@ stages:
             assert!(error.to_string().contains(message), "{text}: {error}");
             assert_eq!(error.place().unwrap().line, line, "{text}: {error}");
         }
-        assert!(LockFile::parse(&Document::new("/p/dvc.lock", "")).unwrap().entries.is_empty());
     }
 }

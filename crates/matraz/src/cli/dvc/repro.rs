@@ -105,7 +105,12 @@ fn recorded_line(recorded: &Recorded) -> String {
         .map(|(key, value)| format!("{key} {}", figure(*value)))
         .collect();
     let reached = if metrics.is_empty() { String::new() } else { format!(": {}", metrics.join(", ")) };
-    format!("Recorded run {} in experiment {}{reached}", recorded.run_name, recorded.experiment)
+    let how = match recorded.end {
+        End::Finished => "run",
+        End::Failed => "failed run",
+        End::Interrupted => "interrupted run",
+    };
+    format!("Recorded {how} {} in experiment {}{reached}", recorded.run_name, recorded.experiment)
 }
 
 /// Reproduces under the eyes of `watcher`, and says what came of it.
