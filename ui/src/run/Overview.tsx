@@ -193,13 +193,16 @@ function readRules(json: string | undefined): string[] {
 
 function Data({ run }: { run: Run }) {
   if (run.inputs.length === 0) return null;
+  // What went in comes before what came out.
+  const made = (context: string | undefined) => Number(context === "output");
+  const inputs = [...run.inputs].sort((a, b) => made(a.context) - made(b.context) || a.name.localeCompare(b.name));
   return (
     <section className="panel" aria-label="Data">
       <h2>Data</h2>
       <div className="scroll-x">
         <table className="keys">
           <tbody>
-            {run.inputs.map((input) => (
+            {inputs.map((input) => (
               <tr key={`${input.name}/${input.digest}`}>
                 <th scope="row" title={input.name}>
                   {input.name}
