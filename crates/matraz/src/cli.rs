@@ -2,6 +2,7 @@
 //! `run` turns them into one library call and renders one result.
 
 pub mod dvc;
+pub mod groups;
 pub mod matraz;
 pub mod mlflow;
 pub mod table;
@@ -90,6 +91,10 @@ trait CommandLine: FromArgMatches + clap::CommandFactory {
         255
     }
     fn run(self, app: &App) -> Result<Exit, Failure>;
+    /// The groups of its overview.
+    fn groups() -> groups::Groups {
+        &[("Commands", &[])]
+    }
     /// Commands of the original tool that are not there yet.
     fn not_yet() -> &'static [&'static str] {
         &[]
@@ -107,7 +112,7 @@ pub fn run(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
 
 fn run_as<C: CommandLine>(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
     let env = Env::read();
-    let mut command = C::command();
+    let mut command = groups::grouped(C::command(), C::groups());
     if env.no_color.is_some() {
         command = command.color(clap::ColorChoice::Never);
     }

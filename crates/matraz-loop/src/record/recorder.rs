@@ -26,7 +26,8 @@ use crate::settings::Settings;
 use crate::tracker::{Target, Tracker};
 
 /// How a reproduction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum End {
     /// Every stage is up to date now.
     Finished,
@@ -45,6 +46,8 @@ pub struct Recorded {
     pub run_name: String,
     /// The experiment's name.
     pub experiment: String,
+    /// How the reproduction ended.
+    pub end: End,
     /// The metrics of the pipeline, in the order of their files.
     pub metrics: IndexMap<String, f64>,
 }
@@ -373,6 +376,7 @@ impl<'r> Recorder<'r> {
             run_id: run.id.clone(),
             run_name: run.name.clone(),
             experiment: self.experiment.clone(),
+            end,
             metrics: metrics.collect(),
         })
     }

@@ -13,6 +13,7 @@ pub mod shims;
 use clap::{Parser, Subcommand};
 use matraz_base::Failure;
 
+use super::groups::Groups;
 use super::{CommandLine, Globals, dvc, mlflow};
 use crate::app::App;
 use crate::exit::Exit;
@@ -51,6 +52,17 @@ enum Command {
 impl CommandLine for Cli {
     fn globals(&self) -> &Globals {
         &self.globals
+    }
+
+    fn groups() -> Groups {
+        &[
+            ("Project", &["init", "config", "remote", "root"]),
+            ("Data", &["add", "status", "commit", "checkout", "push", "fetch", "pull"]),
+            ("Pipeline", &["repro", "dag", "params", "metrics", "plots"]),
+            ("Runs", &["runs", "experiments", "artifacts", "ui", "server"]),
+            ("Models", &["gate", "promote", "rollback", "models"]),
+            ("This program", &["shims", "completion", "version"]),
+        ]
     }
 
     fn run(self, app: &App) -> Result<Exit, Failure> {
