@@ -93,15 +93,21 @@ impl Service {
     }
 }
 
-/// The folder behind the proxy, and the default artifact root when it is a folder itself.
+/// The folder behind the proxy, the default artifact root when it is a folder itself, and `mlruns` beside the
+/// database, where MLflow keeps the artifacts of a store that it uses without a server.
 fn trusted_places(options: &ServiceOptions) -> Artifacts {
-    let artifacts = match &options.artifacts_destination {
+    let mut artifacts = match &options.artifacts_destination {
         Some(folder) => Artifacts::served(ArtifactRoot::new(folder)),
         None => Artifacts::default(),
     };
-    match Location::parse(&options.artifact_root) {
-        Ok(Location::Local(folder)) => artifacts.trusting(folder),
-        _ => artifacts,
+    if let Ok(Location::Local(folder)) = Location::parse(&options.artifact_root) {
+        artifacts = artifacts.trusting(folder);
+    }
+    match &options.store {
+        StoreUri::Sqlite(file) => match file.parent() {
+            Some(folder) => artifacts.trusting(folder.join("mlruns")),
+            None => artifacts,
+        },
     }
 }
 

@@ -10,6 +10,9 @@ use tempfile::NamedTempFile;
 
 use super::{ArtifactError, ArtifactPath, UPLOADING_PREFIX};
 
+/// How many bytes of an upload wait before they are written.
+const PORTION: usize = 512 * 1024;
+
 /// A folder that holds artifacts. It need not exist before the first upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArtifactRoot {
@@ -165,15 +168,24 @@ impl ArtifactRoot {
         let (root, target) = (self.clone(), path.clone());
         let mut upload = on_disk(move || root.begin(&target)).await?;
         let mut size = 0;
+        // Pieces of a network are small; the disk gets them in larger portions.
+        let mut waiting: Vec<Bytes> = Vec::new();
+        let mut waiting_size = 0;
         while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|source| ArtifactError::BrokenUpload {
+            let piece: Bytes = piece.map_err(|source| ArtifactError::BrokenUpload {
                 path: path.to_string(),
                 source: source.into(),
             })?;
             size += piece.len() as u64;
-            upload = on_disk(move || upload.write(&piece)).await?;
+            waiting_size += piece.len();
+            waiting.push(piece);
+            if waiting_size >= PORTION {
+                let portion = std::mem::take(&mut waiting);
+                waiting_size = 0;
+                upload = on_disk(move || upload.write(&portion)).await?;
+            }
         }
-        on_disk(move || upload.finish()).await?;
+        on_disk(move || upload.write(&waiting)?.finish()).await?;
         Ok(size)
     }
 
@@ -243,9 +255,11 @@ struct Upload {
 }
 
 impl Upload {
-    fn write(mut self, piece: &[u8]) -> Result<Self, ArtifactError> {
-        let written = self.temp.as_file_mut().write_all(piece);
-        written.map_err(|error| ArtifactError::io("write", &self.target, error))?;
+    fn write(mut self, pieces: &[Bytes]) -> Result<Self, ArtifactError> {
+        for piece in pieces {
+            let written = self.temp.as_file_mut().write_all(piece);
+            written.map_err(|error| ArtifactError::io("write", &self.target, error))?;
+        }
         Ok(self)
     }
 

@@ -132,6 +132,26 @@ async fn a_location_of_the_clients_choice_is_not_served() {
 }
 
 #[tokio::test]
+async fn artifacts_that_mlflow_kept_beside_the_database_are_served() {
+    let fixture = Fixture::new().await;
+    let mlruns = fixture.folder().join("mlruns/7");
+    let made = fixture.post("experiments/create", json!({"name": "old", "artifact_location": mlruns})).await;
+    let run =
+        fixture.post("runs/create", json!({"experiment_id": made["experiment_id"], "start_time": 1})).await;
+    let info = &run["run"]["info"];
+    let folder = std::path::PathBuf::from(info["artifact_uri"].as_str().unwrap());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("note.txt"), "kept").unwrap();
+    let run = info["run_id"].as_str().unwrap();
+    let listed = fixture.get(&format!("artifacts/list?run_id={run}")).await;
+    assert_eq!(listed["files"], json!([{"path": "note.txt", "is_dir": false, "file_size": 4}]));
+    assert_eq!(
+        fetch(&fixture, &format!("/get-artifact?run_id={run}&path=note.txt")).await,
+        (200, json!("kept"))
+    );
+}
+
+#[tokio::test]
 async fn refusals() {
     let fixture = Fixture::new().await;
     let run = fixture.run().await;

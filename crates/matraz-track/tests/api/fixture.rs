@@ -10,7 +10,7 @@ use tower::ServiceExt as _;
 pub struct Fixture {
     pub service: Service,
     /// Kept, so that the folder stays as long as the service.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Fixture {
@@ -19,7 +19,12 @@ impl Fixture {
         let store = StoreUri::Sqlite(folder.path().join("mlflow.db"));
         let service =
             Service::open(ServiceOptions::new(store, folder.path().join("mlartifacts"))).await.unwrap();
-        Self { service, _folder: folder }
+        Self { service, folder }
+    }
+
+    /// The folder of the database.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Any request; the answer is JSON when it can be, else a string.
