@@ -141,7 +141,7 @@ async fn revision_in(connection: &mut SqliteConnection, path: &Path) -> Result<O
             sqlx::Error::Database(refusal) if refusal.code().as_deref() == Some("26") => {
                 foreign("it is not an SQLite database")
             }
-            _ => Error::from(error),
+            _ => opening(error, path),
         })?;
     if tables.is_empty() {
         return Ok(None);
@@ -151,8 +151,10 @@ async fn revision_in(connection: &mut SqliteConnection, path: &Path) -> Result<O
             return Err(foreign(&format!("it has tables, but no table '{needed}'")));
         }
     }
-    let revision: Option<String> =
-        sqlx::query_scalar("SELECT version_num FROM alembic_version").fetch_optional(connection).await?;
+    let revision: Option<String> = sqlx::query_scalar("SELECT version_num FROM alembic_version")
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| opening(error, path))?;
     revision.map(Some).ok_or_else(|| foreign("its table 'alembic_version' is empty"))
 }
 
@@ -275,7 +277,13 @@ mod tests {
             assert!(error.to_string().contains(message), "{error}");
             assert_eq!(std::fs::read(path).unwrap(), before);
         }
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "no side files");
+        let torn = folder.path().join("torn.db");
+        let mut bytes = std::fs::read(&new).unwrap();
+        bytes[100..4096].fill(0xff);
+        std::fs::write(&torn, &bytes).unwrap();
+        assert!(matches!(open(&torn).await, Err(Error::Open { path, .. }) if path == torn));
+        assert_eq!(std::fs::read(&torn).unwrap(), bytes);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5, "no side files");
     }
 
     #[tokio::test]
