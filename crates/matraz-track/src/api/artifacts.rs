@@ -1,11 +1,11 @@
 //! Artifacts over HTTP: the proxy `/2.0/mlflow-artifacts`, listings of runs and models, and downloads for the browser.
 
 use axum::body::{Body, Bytes};
+use axum::extract::Request as HttpRequest;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use axum::{Router, extract::Request as HttpRequest};
 use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -41,10 +41,8 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
 }
 
 /// The routes at the root of the server.
-pub(crate) fn root_routes() -> Router<Service> {
-    Router::new()
-        .route("/get-artifact", get(file_of_run))
-        .route("/model-versions/get-artifact", get(file_of_version))
+pub(crate) fn root_routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(file_of_run)).routes(routes!(file_of_version))
 }
 
 impl From<ArtifactError> for Error {
@@ -362,8 +360,9 @@ fn no_presigning(uri: &str, way: &str, proxied: &str) -> Error {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct RunFile {
     run_id: String,
     run_uuid: String,
@@ -377,6 +376,9 @@ impl RunFile {
     }
 }
 
+/// Download a file of a run
+#[utoipa::path(get, path = "/get-artifact", tag = "artifacts", params(RunFile),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = ErrorBody)))]
 async fn file_of_run(
     State(service): State<Service>,
     Query(query): Query<RunFile>,
@@ -388,8 +390,9 @@ async fn file_of_run(
     file_at(&service, &info.artifact_uri, &path, &headers).await
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct VersionFile {
     name: String,
     version: String,
@@ -397,6 +400,9 @@ struct VersionFile {
     presigned: String,
 }
 
+/// Download a file of a model version
+#[utoipa::path(get, path = "/model-versions/get-artifact", tag = "artifacts", params(VersionFile),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = ErrorBody)))]
 async fn file_of_version(
     State(service): State<Service>,
     Query(query): Query<VersionFile>,

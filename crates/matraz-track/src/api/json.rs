@@ -4,18 +4,15 @@
 //! int64 may be a number or a string, a double may also be `"NaN"`, `"Infinity"` or `"-Infinity"`. A body that is not
 //! JSON counts as an empty one. Answers are indented by two spaces; what is not set is left out.
 
-use std::fmt;
-
 use axum::extract::{FromRequest, Request as HttpRequest};
 use axum::http::{Method, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 
+use super::query::read_query;
+pub use super::scalar::{Choice, Double, Int64};
 use crate::error::{Error, Result, SEE_DOCS};
 
 /// The largest body that is read, in bytes; a batch of the largest allowed values stays far below.
@@ -94,36 +91,8 @@ pub fn read_message<M: Message>(fields: Map<String, Value>) -> Result<M> {
     }
 }
 
-/// Reads a message from a query string. A name may be repeated for a list.
-pub fn read_query<M: Message>(query: &str) -> Result<M> {
-    let mut fields: Vec<(String, Texts)> = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, text) = (decode(name), decode(text));
-        match fields.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, texts)) => texts.0.push(text),
-            None => fields.push((name, Texts(vec![text]))),
-        }
-    }
-    // A query has no nested fields.
-    for field in M::REQUIRED.iter().filter(|field| !field.contains('[')) {
-        let sent =
-            fields.iter().any(|(name, texts)| name == field && texts.0.iter().any(|text| !text.is_empty()));
-        let by_old_name = *field == "run_id" && fields.iter().any(|(name, _)| name == "run_uuid");
-        if !sent && !by_old_name {
-            return Err(Error::required(field));
-        }
-    }
-    let shown: Map<String, Value> =
-        fields.iter().map(|(name, texts)| (name.clone(), Value::from(texts.0.first().cloned()))).collect();
-    let source = MapDeserializer::new(fields.into_iter());
-    serde_path_to_error::deserialize(source).map_err(|fault: serde_path_to_error::Error<de::value::Error>| {
-        wrong_value(&Value::Object(shown), &fault.path().to_string(), &fault.inner().to_string())
-    })
-}
-
 /// The error for a value of the wrong type, with the value as it was sent.
-fn wrong_value(fields: &Value, path: &str, reason: &str) -> Error {
+pub(super) fn wrong_value(fields: &Value, path: &str, reason: &str) -> Error {
     let mut at = fields;
     for step in path.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
         let next = match at {
@@ -215,229 +184,6 @@ fn camel_case(name: &str) -> String {
         camel.push_str(letters.as_str());
     }
     camel
-}
-
-fn decode(text: &str) -> String {
-    let spaced = text.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
-}
-
-/// The values of one name in a query string: one value or a list, as the message wants it.
-struct Texts(Vec<String>);
-
-impl Texts {
-    fn first(self) -> String {
-        self.0.into_iter().next().unwrap_or_default()
-    }
-}
-
-impl<'de> IntoDeserializer<'de> for Texts {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-impl<'de> Deserializer<'de> for Texts {
-    type Error = de::value::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_string(self.first())
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_seq(SeqDeserializer::new(self.0.into_iter().map(|text| Self(vec![text]))))
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        let text = self.first();
-        match text.to_ascii_lowercase().as_str() {
-            "true" => visitor.visit_bool(true),
-            "false" => visitor.visit_bool(false),
-            _ => Err(de::Error::custom(format!("Invalid boolean value: {text}, must be 'true' or 'false'"))),
-        }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        let text: de::value::StringDeserializer<Self::Error> = self.first().into_deserializer();
-        text.deserialize_enum(name, variants, visitor)
-    }
-
-    serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct tuple tuple_struct
-        map struct identifier ignored_any
-    }
-}
-
-/// An int64: a whole number, or a string with one. Written as a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
-#[serde(transparent)]
-pub struct Int64(pub i64);
-
-impl From<i64> for Int64 {
-    fn from(value: i64) -> Self {
-        Self(value)
-    }
-}
-
-impl From<Int64> for i64 {
-    fn from(value: Int64) -> Self {
-        value.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Int64 {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        struct Int;
-        impl Visitor<'_> for Int {
-            type Value = Int64;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a 64-bit integer")
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Int64, E> {
-                Ok(Int64(value))
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Int64, E> {
-                i64::try_from(value)
-                    .map(Int64)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
-            }
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Int64, E> {
-                if value.fract() == 0.0 && value.abs() < 9.2e18 {
-                    return Ok(Int64(value as i64));
-                }
-                Err(E::invalid_value(de::Unexpected::Float(value), &self))
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Int64, E> {
-                value.parse().map(Int64).map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
-            }
-        }
-        source.deserialize_any(Int)
-    }
-}
-
-/// A double: a number, a string with one, `"NaN"`, `"Infinity"` or `"-Infinity"`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
-pub struct Double(pub f64);
-
-impl utoipa::PartialSchema for Double {
-    fn schema() -> RefOr<Schema> {
-        let number = ObjectBuilder::new()
-            .schema_type(Type::Number)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)));
-        let named = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([
-            "NaN",
-            "Infinity",
-            "-Infinity",
-        ]));
-        OneOfBuilder::new().item(number).item(named).into()
-    }
-}
-
-impl utoipa::ToSchema for Double {}
-
-impl Serialize for Double {
-    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            value if value.is_nan() => target.serialize_str("NaN"),
-            f64::INFINITY => target.serialize_str("Infinity"),
-            f64::NEG_INFINITY => target.serialize_str("-Infinity"),
-            value => target.serialize_f64(value),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Double {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        struct Real;
-        impl Visitor<'_> for Real {
-            type Value = Double;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number")
-            }
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Double, E> {
-                Ok(Double(value))
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Double, E> {
-                Ok(Double(value as f64))
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Double, E> {
-                Ok(Double(value as f64))
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Double, E> {
-                match value {
-                    "NaN" => Ok(Double(f64::NAN)),
-                    "Infinity" => Ok(Double(f64::INFINITY)),
-                    "-Infinity" => Ok(Double(f64::NEG_INFINITY)),
-                    text => match text.parse::<f64>() {
-                        Ok(number) if number.is_finite() => Ok(Double(number)),
-                        _ => Err(E::invalid_value(de::Unexpected::Str(value), &self)),
-                    },
-                }
-            }
-        }
-        source.deserialize_any(Real)
-    }
-}
-
-/// One of a set of names; its number counts too, from 1.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[schema(value_type = String)]
-pub struct Choice(String);
-
-impl Choice {
-    /// The value that goes with the name or the number; `field` names the parameter in the error.
-    pub fn pick<T: Copy>(&self, field: &str, choices: &[(&str, T)]) -> Result<T> {
-        let number = self.0.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let by_name = choices.iter().find(|(name, _)| *name == self.0).map(|(_, value)| *value);
-        by_name.or_else(|| number.and_then(|index| choices.get(index)).map(|(_, value)| *value)).ok_or_else(
-            || {
-                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-                Error::invalid(format!(
-                    "Invalid value \"{}\" for parameter '{field}' supplied: it must be one of {}.{SEE_DOCS}",
-                    self.0,
-                    names.join(", ")
-                ))
-            },
-        )
-    }
-}
-
-impl<'de> Deserialize<'de> for Choice {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = Choice;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name or its number")
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Choice, E> {
-                Ok(Choice(value.to_string()))
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Choice, E> {
-                Ok(Choice(value.to_owned()))
-            }
-        }
-        source.deserialize_any(Name)
-    }
 }
 
 /// A key with a value, as params and tags are sent.
@@ -563,29 +309,6 @@ mod tests {
         ] {
             let got = body(text).unwrap_err();
             assert!(got.starts_with(want), "{text}: {got}");
-        }
-    }
-
-    #[test]
-    fn queries() {
-        let got: Sample = read_query("run_id=a%20b+c&ids=1&ids=2&max_results=5&flag=True&other=x").unwrap();
-        assert_eq!(
-            got,
-            Sample {
-                run_id: "a b c".into(),
-                ids: vec!["1".into(), "2".into()],
-                max_results: Some(Int64(5)),
-                flag: true,
-                ..Sample::default()
-            }
-        );
-        for (query, want) in [
-            ("ids=1", "Missing value for required parameter 'run_id'."),
-            ("run_id=a&max_results=zz", "Invalid value \"zz\" for parameter 'max_results' supplied"),
-            ("run_id=a&flag=1", "Invalid value \"1\" for parameter 'flag' supplied"),
-        ] {
-            let got = read_query::<Sample>(query).unwrap_err().to_string();
-            assert!(got.starts_with(want), "{query}: {got}");
         }
     }
 }

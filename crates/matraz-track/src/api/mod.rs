@@ -10,11 +10,13 @@ pub mod json;
 pub mod logged_models;
 pub mod metrics;
 pub mod model_versions;
+pub mod query;
 pub mod registered_models;
 pub mod router;
 pub mod run_data;
 pub mod run_inputs;
 pub mod runs;
+pub mod scalar;
 pub mod security;
 pub mod server_info;
 

@@ -41,18 +41,22 @@ fn versioned() -> OpenApiRouter<Service> {
         .merge(artifacts::routes())
 }
 
+/// The routes at the root, with their document.
+fn unversioned() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().merge(server_info::root_routes()).merge(artifacts::root_routes())
+}
+
 /// Every route of the service, behind the checks of Host and Origin.
 pub fn router(service: Service) -> Router {
     let (api, _) = versioned().split_for_parts();
+    let (root, _) = unversioned().split_for_parts();
     let document = document();
     Router::new()
         .nest("/api", api.clone())
         .nest("/ajax-api", api)
         .route("/api/{*path}", any(unknown))
         .route("/ajax-api/{*path}", any(unknown))
-        .merge(artifacts::root_routes())
-        .route("/health", get(|| async { "OK" }))
-        .route("/version", get(|| async { ([(CONTENT_TYPE, "text/html; charset=utf-8")], MLFLOW_VERSION) }))
+        .merge(root)
         .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], document) }))
         .layer(from_fn_with_state(service.clone(), security::guard))
         .with_state(service)
@@ -61,6 +65,7 @@ pub fn router(service: Service) -> Router {
 /// The API document as JSON.
 pub fn document() -> String {
     let mut document = Document::openapi().nest("/api", versioned().into_openapi());
+    document.merge(unversioned().into_openapi());
     document.info.version = MLFLOW_VERSION.to_owned();
     for (path, item) in &mut document.paths.paths {
         let operations = [

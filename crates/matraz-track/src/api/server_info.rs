@@ -1,13 +1,14 @@
-//! What the server can do: the client asks once per process before it moves artifacts.
+//! What the server is and can do: clients ask before they move artifacts, and to see whether it lives.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Answer;
+use super::router::MLFLOW_VERSION;
 use crate::service::Service;
 
 /// The abilities of the server.
@@ -44,6 +45,23 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(server_info))
         .route("/3.0/mlflow/workspaces", axum::routing::any(no_workspaces))
         .route("/3.0/mlflow/workspaces/{*name}", axum::routing::any(no_workspaces))
+}
+
+/// The routes at the root of the server.
+pub(crate) fn root_routes() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(version))
+}
+
+/// Whether the server lives
+#[utoipa::path(get, path = "/health", tag = "server", responses((status = 200, body = String, content_type = "text/plain")))]
+async fn health() -> &'static str {
+    "OK"
+}
+
+/// The version of MLflow whose API is spoken
+#[utoipa::path(get, path = "/version", tag = "server", responses((status = 200, body = String, content_type = "text/html")))]
+async fn version() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/html; charset=utf-8")], MLFLOW_VERSION)
 }
 
 /// What the server can do

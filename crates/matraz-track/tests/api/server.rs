@@ -56,8 +56,13 @@ async fn the_api_document_is_whole() {
             }
         }
     }
-    for id in ["get_experiments_search", "post_runs_log_batch", "get_metrics_get_history", "get_server_info"]
-    {
+    for id in [
+        "get_experiments_search",
+        "post_runs_log_batch",
+        "get_metrics_get_history",
+        "get_server_info",
+        "get_health",
+    ] {
         assert!(ids.contains(id), "{id} is not among {ids:?}");
     }
     let search = &document["paths"]["/api/2.0/mlflow/metrics/get-history"]["get"]["parameters"];
