@@ -36,6 +36,7 @@ struct Uri<'a> {
     /// In lower case; empty for a plain path.
     scheme: String,
     authority: &'a str,
+    /// All that follows, a query too: artifact locations have none, so what looks like one is part of a file name.
     path: &'a str,
 }
 
@@ -55,7 +56,6 @@ impl<'a> Uri<'a> {
             Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
             None => ("", rest),
         };
-        let path = path.split(['?', '#']).next().unwrap_or_default();
         Self { scheme, authority, path }
     }
 
@@ -351,7 +351,10 @@ fn fully_decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::artifact::Location;
 
     #[test]
     fn model_uris() {
@@ -409,6 +412,20 @@ mod tests {
         assert!(!within("mlflow-artifacts:/1/r/artifacts-2/x", "mlflow-artifacts:/1/r/artifacts"));
         assert!(!within("s3://b/1/r/artifacts/x", "mlflow-artifacts:/1/r/artifacts"));
         assert!(!within("s3://other/1/x", "s3://b/1"));
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_source_is_read_inside_its_run(
+            source in "mlflow-artifacts:(//h)?/{1,2}((1|%31)(/|%2f|/x/%2e%2e/)r/artifacts)?(1|r|/artifacts|%2f|%252f|\\.\\.|%2e%2e|\\.|/|\\?|#|x|%00|\\+| ){0,8}"
+        ) {
+            let root = "mlflow-artifacts:/1/r/artifacts";
+            let accepted = check_absolute(&source).is_ok() && Uri::parse(&source).is_within(&Uri::parse(root));
+            if accepted && let Ok(Location::Proxied(path)) = Location::parse(&source) {
+                let inside = path.as_str() == "1/r/artifacts" || path.as_str().starts_with("1/r/artifacts/");
+                prop_assert!(inside, "{} is read at {}", source, path);
+            }
+        }
     }
 
     #[cfg(unix)]
