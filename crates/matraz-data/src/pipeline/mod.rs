@@ -3,6 +3,7 @@
 pub mod changes;
 mod command;
 pub mod content;
+pub mod dag;
 pub mod graph;
 mod locks;
 pub mod plan;

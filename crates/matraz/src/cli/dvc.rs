@@ -12,6 +12,7 @@ pub mod project;
 pub mod pull;
 pub mod push;
 pub mod remote;
+pub mod dag;
 pub mod repro;
 pub mod root;
 pub mod status;
@@ -58,6 +59,7 @@ pub enum Shared {
     Pull(pull::Args),
     Push(push::Args),
     Remote(remote::Args),
+    Dag(dag::Args),
     Repro(repro::Args),
     Root(root::Args),
     Status(status::Args),
@@ -76,7 +78,7 @@ impl Shared {
             | Self::Checkout(_)
             | Self::Remote(_)
             | Self::Version(_) => 255,
-            Self::Repro(_) | Self::Root(_) => 255,
+            Self::Dag(_) | Self::Repro(_) | Self::Root(_) => 255,
         }
     }
 
@@ -93,6 +95,7 @@ impl Shared {
             Self::Pull(args) => pull::run(args, app),
             Self::Push(args) => push::run(args, app),
             Self::Remote(args) => remote::run(args, app),
+            Self::Dag(args) => dag::run(args, app),
             Self::Repro(args) => repro::run(args, app),
             Self::Root(args) => root::run(args, app),
             Self::Status(args) => status::run(args, app),
