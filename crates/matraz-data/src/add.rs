@@ -173,6 +173,7 @@ pub fn add(
     };
     // Several targets may lie in one folder; the later ones go on from where the earlier ones left it.
     let mut updated: Vec<Stage> = Vec::new();
+    let mut newly_ignored = Vec::new();
     for ((job, content), keeps_legacy) in jobs.into_iter().zip(contents).zip(legacy_kept) {
         let mut stage = updated
             .iter()
@@ -191,6 +192,7 @@ pub fn add(
                 && let Some(file) = git.ignore(&out.path)?
             {
                 report.changed.push(file);
+                newly_ignored.push(out.path.clone());
             }
             if !options.no_commit && !options.no_relink {
                 let wanted = [Wanted { output: &out, part: job.part.clone() }];
@@ -208,6 +210,12 @@ pub fn add(
         report.files.push(file);
         updated.retain(|other| other.address != stage.address);
         updated.push(stage);
+    }
+    // DVC takes its lines out of `.gitignore` again when a target fails.
+    if let (Some(git), true) = (&repo.git, failure.is_some()) {
+        for path in newly_ignored {
+            git.stop_ignoring(&path)?;
+        }
     }
     report.failure = failure;
     report.corrupted = cache.take_corrupted();

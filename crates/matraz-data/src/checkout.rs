@@ -13,8 +13,10 @@ use matraz_base::progress::{Progress, Unit};
 use crate::cache::{Cache, LinkKind, Object, Placement, absent};
 use crate::hash::digest::Digest;
 use crate::hash::state::{Algorithm, Stamp};
+use crate::hash::tree::{Entry, Tree};
 use crate::index::Index;
 use crate::stage::Output;
+use crate::target::Selection;
 use crate::workspace::{self, Content, Target};
 use crate::{Error, Repo, Result};
 
@@ -37,6 +39,15 @@ pub struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
+    /// What a selection means of the outputs of its stage.
+    pub fn of(selections: &'a [Selection], index: &'a Index) -> Vec<Self> {
+        let mut wanted = Vec::new();
+        for one in selections {
+            wanted.extend(one.outputs(index).map(|output| Self { output, part: one.part(output) }));
+        }
+        wanted
+    }
+
     /// The whole output.
     pub fn whole(output: &'a Output) -> Self {
         Self { output, part: String::new() }
@@ -78,8 +89,8 @@ pub struct Plan {
     pub unsaved: Vec<PathBuf>,
     /// The fate of every output that changes.
     pub fates: BTreeMap<PathBuf, (Fate, Stats)>,
-    /// Folders whose listing is missing from the cache; the flag says that only a part was asked for.
-    pub unknown: Vec<(PathBuf, bool)>,
+    /// Folders whose listing is missing from the cache.
+    pub unknown: Vec<PathBuf>,
     /// Outputs that must be folders, empty ones included.
     folders: BTreeSet<PathBuf>,
     /// All outputs that will be as wanted.
@@ -97,8 +108,6 @@ pub struct Report {
     pub stats: Stats,
     /// Outputs that could not be brought back, as objects are missing.
     pub failed: Vec<PathBuf>,
-    /// Folders of which a part was asked for and whose listing is missing; nothing was done.
-    pub unknown: Vec<PathBuf>,
 }
 
 /// Compares the workspace with what the outputs should hold. Outputs that are not cached or of which nothing is recorded
@@ -128,10 +137,10 @@ pub fn plan(
         let Some(digest) = one.output.digest else { continue };
         let object = Object { digest, legacy: one.output.legacy };
         let goal: BTreeMap<String, Digest> = if digest.is_dir() {
-            match cache.tree(&object)? {
+            match cache.tree(&object)?.or_else(|| rebuild(repo, one.output, &object)) {
                 Some(tree) => tree.below(&one.part).map(|entry| (entry.path.clone(), entry.digest)).collect(),
                 None => {
-                    plan.unknown.push((one.output.path.clone(), !one.part.is_empty()));
+                    plan.unknown.push(one.output.path.clone());
                     continue;
                 }
             }
@@ -154,6 +163,17 @@ pub fn plan(
         }
     }
     Ok(plan)
+}
+
+/// A listing that the cache has lost, from what is known of the files that were there.
+fn rebuild(repo: &Repo, output: &Output, object: &Object) -> Option<Tree> {
+    let key = repo.key(&output.path);
+    let known = repo.with_state(|state| state.below(&key, object.algorithm()));
+    let entries = known.into_iter().filter_map(|(path, known)| {
+        let path = path.strip_prefix(&key)?.strip_prefix('/')?.to_owned();
+        Some(Entry { path, digest: known.digest })
+    });
+    Some(Tree::new(entries.collect())).filter(|tree| tree.digest() == object.digest)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the loop body of `plan`")]
@@ -252,9 +272,7 @@ pub fn apply(
     }
     refuse_detours(repo, &plan)?;
     let mut report = Report::default();
-    for (path, in_part) in plan.unknown {
-        if in_part { report.unknown.push(path) } else { report.failed.push(path) }
-    }
+    report.failed.extend(plan.unknown);
     // What is replaced by something of another kind has to go first; what is only replaced goes in one rename.
     for path in &plan.removals {
         remove_file(path)?;
@@ -471,7 +489,8 @@ pub fn checkout(
     apply(repo, cache, plan, options, progress, stop)
 }
 
-/// After data were added to the cache: replaces them by links when the settings ask for links.
+/// After data were added to the cache: brings their files into the form that a checkout gives them. Links become what
+/// the settings ask for, and the permission bits of a single file those of a new one, since DVC keeps no others.
 pub(crate) fn relink_if_needed(
     repo: &Repo,
     cache: &mut Cache,
@@ -479,12 +498,50 @@ pub(crate) fn relink_if_needed(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<()> {
-    let outputs: Vec<&PathBuf> = wanted.iter().map(|one| &one.output.path).collect();
     if matches!(cache.links().first(), Some(LinkKind::Hardlink | LinkKind::Symlink)) {
         let options = Options { force: false, relink: true };
         checkout(repo, cache, wanted, options, progress, stop)?;
-    } else {
-        remember_outputs(repo, &outputs);
+        return Ok(());
     }
+    let mut placements = Vec::new();
+    for one in wanted {
+        let Some(digest) = one.output.digest.filter(|_| one.output.cache) else { continue };
+        let object = Object { digest, legacy: one.output.legacy };
+        let digest_is_dir = digest.is_dir();
+        let executable = one.output.meta.isexec && !digest_is_dir;
+        let mut settle = |path: PathBuf, digest: Digest| -> Result<()> {
+            let Ok(meta) = fs::symlink_metadata(&path) else { return Ok(()) };
+            let bits = new_file_bits(repo, executable);
+            if meta.is_symlink() || meta.nlink() > 1 {
+                placements.push(Placement { object: object.file_of(digest), target: path, executable });
+            } else if !digest_is_dir && meta.permissions().mode() & 0o7777 != bits {
+                fs::set_permissions(&path, fs::Permissions::from_mode(bits))
+                    .map_err(Error::io("protect", &path))?;
+            }
+            Ok(())
+        };
+        if digest.is_dir() {
+            let Some(tree) = cache.tree(&object)? else { continue };
+            for entry in tree.below(&one.part) {
+                settle(one.output.path.join(&entry.path), entry.digest)?;
+            }
+        } else {
+            settle(one.output.path.clone(), digest)?;
+        }
+    }
+    let task = progress.begin("replacing links", placements.len() as u64, Unit::Files);
+    let placed = cache.place(repo, &placements, (progress, task), stop);
+    progress.end(task);
+    if let Some((_, error)) = placed?.failed.into_iter().next() {
+        return Err(error);
+    }
+    let outputs: Vec<&PathBuf> = wanted.iter().map(|one| &one.output.path).collect();
+    remember_outputs(repo, &outputs);
     Ok(())
+}
+
+/// The permission bits of a new file in the workspace.
+fn new_file_bits(repo: &Repo, executable: bool) -> u32 {
+    let umask = crate::cache::umask(&repo.state_dir());
+    (0o666 & !umask) | if executable { 0o100 } else { 0 }
 }

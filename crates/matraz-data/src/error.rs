@@ -455,10 +455,10 @@ impl Explain for Error {
             Self::RemoteWithoutUrl { .. } => Kind::Config,
             Self::TransferFailed { .. } => Kind::Failed,
             Self::StageFileAsOutput { .. } | Self::InternalPath { .. } | Self::InsideFile { .. } => {
-                Kind::Usage
+                Kind::Conflict
             }
             Self::StageOutput { .. } => Kind::Conflict,
-            Self::BadPattern { .. } => Kind::Usage,
+            Self::BadPattern { .. } => Kind::Conflict,
             Self::OutsideProject { .. } | Self::ThroughLink { .. } => Kind::Denied,
             Self::UnsavedData { .. } => Kind::Conflict,
             Self::Corrupted { .. } | Self::BadTree { .. } => Kind::Corrupt,
@@ -466,7 +466,8 @@ impl Explain for Error {
             Self::Lock(error) => error.kind(),
             Self::Interrupted => Kind::Interrupted,
             Self::Init { .. } => Kind::Exists,
-            Self::Config { .. } | Self::Definition { .. } => Kind::Config,
+            Self::Config { .. } => Kind::Settings,
+            Self::Definition { .. } => Kind::Config,
             Self::NotYet { .. } => Kind::Usage,
             Self::Git { .. } => Kind::Failed,
         }

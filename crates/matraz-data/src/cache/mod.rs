@@ -31,6 +31,7 @@ use crate::{Error, Result};
 
 pub use intake::{Intake, Origin, Source};
 pub use link::LinkKind;
+pub(crate) use place::umask;
 pub use place::{Placed, Placement};
 
 /// The permission bits of an object.

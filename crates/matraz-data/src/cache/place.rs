@@ -173,8 +173,9 @@ impl Run<'_> {
             }
             LinkKind::Reflink => kind.make(object, &temp).and_then(|()| {
                 let to = File::options().write(true).open(&temp).or_else(|_| File::open(&temp))?;
-                let bits = if placement.executable { 0o766 } else { 0o666 };
-                to.set_permissions(fs::Permissions::from_mode(bits & !umask_of(&placement.target)))?;
+                let folder = placement.target.parent().unwrap_or(Path::new("/"));
+                let bits = (0o666 & !umask(folder)) | if placement.executable { 0o100 } else { 0 };
+                to.set_permissions(fs::Permissions::from_mode(bits))?;
                 backdate(&to)
             }),
             LinkKind::Hardlink | LinkKind::Symlink => kind.make(object, &temp).and_then(|()| {
@@ -310,11 +311,11 @@ fn backdate(file: &File) -> io::Result<Stamp> {
     Ok(Stamp::of(&file.metadata()?))
 }
 
-/// The umask, learnt from a new file: the system has no harmless way to ask.
-fn umask_of(near: &Path) -> u32 {
+/// The umask of this process, learnt from a new file in `folder`: the system has no harmless way to ask.
+pub(crate) fn umask(folder: &Path) -> u32 {
     static UMASK: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
     *UMASK.get_or_init(|| {
-        let temp = temp_beside(near);
+        let temp = temp_beside(&folder.join("umask"));
         let bits =
             create(&temp, false).ok().and_then(|file| file.metadata().ok()).map(|m| m.permissions().mode());
         let _ = fs::remove_file(&temp);

@@ -225,6 +225,11 @@ impl Document {
         self.lines.len() < before
     }
 
+    /// Removes all options of a section and keeps its place.
+    pub fn clear_section(&mut self, section: &SectionName) {
+        self.lines.retain(|line| !matches!(line, Line::Option { section: s, .. } if s == section));
+    }
+
     /// Gives a section another name.
     pub fn rename_section(&mut self, old: &SectionName, new: &SectionName) {
         for line in &mut self.lines {

@@ -45,10 +45,7 @@ pub fn pull(
     }
     let index = Index::load(repo)?;
     let selections = target::select(repo, &index, targets, options.fetch.targets, cwd)?;
-    let wanted: Vec<Wanted<'_>> = selections
-        .iter()
-        .flat_map(|one| one.outputs(&index).map(|out| Wanted { output: out, part: one.part(out) }))
-        .collect();
+    let wanted = Wanted::of(&selections, &index);
     let mut cache = Cache::open(repo);
     let how = checkout::Options { force: options.force, relink: false };
     let mut done = checkout::checkout(repo, &mut cache, &wanted, how, progress, interrupt.flag())?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use matraz_base::{Failure, Progress};
+use matraz_base::Failure;
 use matraz_data::cache::Cache;
 use matraz_data::checkout::{self, Fate, Options, Stats, Wanted};
 use matraz_data::index::Index;
@@ -44,10 +44,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let index = Index::load(repo)?;
     let how = TargetOptions { with_deps: args.with_deps, recursive: args.recursive };
     let selections = target::select(repo, &index, &args.targets, how, &app.cwd)?;
-    let wanted: Vec<Wanted<'_>> = selections
-        .iter()
-        .flat_map(|one| one.outputs(&index).map(|out| Wanted { output: out, part: one.part(out) }))
-        .collect();
+    let wanted = Wanted::of(&selections, &index);
     let options = Options { force: args.force, relink: args.relink };
     let mut cache = Cache::open(repo);
     let plan = checkout::plan(repo, &mut cache, &wanted, options, &app.out, app.interrupt.flag())?;
@@ -56,10 +53,6 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         report.remove_left_over(repo, &mut cache, &index, &app.out, app.interrupt.flag())?;
     }
     warn_of_corrupted(app, &cache.take_corrupted());
-    for folder in &report.unknown {
-        let folder = shown(app, folder);
-        app.out.warn(&format!("the cache has no listing of '{folder}', nothing of it was checked out"));
-    }
     if args.summary {
         app.out.line(&numbers(&report.stats).unwrap_or_else(|| "No changes.".into()));
     } else {

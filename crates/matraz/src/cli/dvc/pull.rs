@@ -1,12 +1,12 @@
 //! `dvc pull`, `matraz pull`
 
-use matraz_base::{Failure, Progress};
+use matraz_base::Failure;
 use matraz_data::remote::{fetch, pull};
 use matraz_data::target::{self, TargetOptions};
 
 use super::checkout::say_fates;
 use super::fetch::check;
-use super::project::{Project, shown, summary};
+use super::project::{Project, summary};
 use super::push::Revisions;
 use crate::app::App;
 use crate::exit::Exit;
@@ -67,10 +67,6 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let mut failure = None;
     if let Some(done) = &report.checkout {
         say_fates(app, &done.fates);
-        for folder in &done.unknown {
-            let folder = shown(app, folder);
-            app.out.warn(&format!("the cache has no listing of '{folder}', nothing of it was checked out"));
-        }
         numbers.extend([
             ("modified", done.stats.modified),
             ("added", done.stats.added),

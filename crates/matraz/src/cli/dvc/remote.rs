@@ -98,7 +98,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
                         "remote '{name}' already exists. Use `-f|--force` to overwrite it."
                     )));
                 }
-                file.remove_section(&section);
+                file.clear_section(&section);
                 file.set(&section, "url", url);
                 if default {
                     file.set(&core(), "remote", setting(&name));
