@@ -98,7 +98,7 @@ impl Value {
     pub fn flatten(&self) -> Vec<(String, &Value)> {
         fn walk<'v>(prefix: &str, value: &'v Value, out: &mut Vec<(String, &'v Value)>) {
             match value {
-                Value::Map(map) if !(map.is_empty() && !prefix.is_empty()) => {
+                Value::Map(map) if !map.is_empty() || prefix.is_empty() => {
                     for (key, inner) in map {
                         let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
                         walk(&name, inner, out);

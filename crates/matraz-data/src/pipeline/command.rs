@@ -11,6 +11,19 @@ use super::run::Runner;
 use crate::stage::Stage;
 use crate::{Error, Result};
 
+/// Why a stage failed, and what is known of its command when that ran.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub error: Error,
+    pub ran: Option<Ran>,
+}
+
+impl From<Error> for Box<Failed> {
+    fn from(error: Error) -> Self {
+        Box::new(Failed { error, ran: None })
+    }
+}
+
 /// How a command ran.
 #[derive(Clone, Debug)]
 pub(super) struct Ran {
@@ -26,9 +39,9 @@ pub(super) fn run(
     n: usize,
     name: &str,
     env: &[(String, String)],
-) -> Result<Ran, (Error, Option<Ran>)> {
+) -> Result<Ran, Box<Failed>> {
     let stage = &runner.stages[n];
-    let mut log = Log::open(runner, stage).map_err(|error| (error, None))?;
+    let mut log = Log::open(runner, stage)?;
     let mut ran =
         Ran { wall: Duration::ZERO, peak_memory: None, started_at: SystemTime::now(), log: log.path.clone() };
     runner.progress.say(&format!("Running stage '{name}':"));
@@ -49,12 +62,15 @@ pub(super) fn run(
         lines.finish(&mut |line| runner.watcher.stage_output(stage, line));
         let ended = match ended {
             Ok(ended) => ended,
-            Err(source) => return Err((Error::CommandNotRun { cmd: text.to_owned(), source }, Some(ran))),
+            Err(source) => {
+                let error = Error::CommandNotRun { cmd: text.to_owned(), source };
+                return Err(Box::new(Failed { error, ran: Some(ran) }));
+            }
         };
         ran.wall += ended.wall;
         ran.peak_memory = ran.peak_memory.max(ended.peak_memory);
         if ended.interrupted {
-            return Err((Error::Interrupted, Some(ran)));
+            return Err(Box::new(Failed { error: Error::Interrupted, ran: Some(ran) }));
         }
         if !ended.status.success() {
             let error = Error::CommandFailed {
@@ -63,7 +79,7 @@ pub(super) fn run(
                 code: ended.code(),
                 log: log.path.clone(),
             };
-            return Err((error, Some(ran)));
+            return Err(Box::new(Failed { error, ran: Some(ran) }));
         }
     }
     Ok(ran)

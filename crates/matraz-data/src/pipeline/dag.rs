@@ -221,53 +221,72 @@ impl Dag {
             }
         }
         let depth = layer.iter().max().map_or(0, |deepest| deepest + 1);
-        let mut rows: Vec<Vec<usize>> =
-            (0..depth).map(|at| (0..count).filter(|&n| layer[n] == at).collect()).collect();
         let width_of = |n: usize| self.nodes[n].chars().count() + 4;
         let mut center = vec![0usize; count];
         let mut width = 0;
         for at in 0..depth {
             // Nodes stand near the middle of what they need.
-            let wish = |n: usize, center: &[usize]| {
-                let above: Vec<usize> =
-                    self.edges.iter().filter(|(_, to)| *to == n).map(|(from, _)| center[*from]).collect();
-                if above.is_empty() { 0 } else { above.iter().sum::<usize>() / above.len() }
+            let wish = |n: usize| {
+                let needs = self.edges.iter().filter(|(_, to)| *to == n);
+                let above: Vec<usize> = needs.map(|(from, _)| center[*from]).collect();
+                above.iter().sum::<usize>() / above.len().max(1)
             };
-            rows[at].sort_by_key(|&n| (wish(n, &center), n));
-            let total: usize = rows[at].iter().map(|&n| width_of(n) + 3).sum::<usize>().saturating_sub(3);
-            let middle = rows[at].iter().map(|&n| wish(n, &center)).sum::<usize>() / rows[at].len().max(1);
-            let mut left = if at == 0 { 0 } else { middle.saturating_sub(total / 2) };
-            for &n in &rows[at] {
+            let mut row: Vec<(usize, usize)> =
+                (0..count).filter(|&n| layer[n] == at).map(|n| (wish(n), n)).collect();
+            row.sort_unstable();
+            let total = row.iter().map(|(_, n)| width_of(*n) + GAP).sum::<usize>() - GAP;
+            let middle = row.iter().map(|(wish, _)| wish).sum::<usize>() / row.len();
+            let mut left = middle.saturating_sub(total / 2);
+            for (_, n) in row {
                 center[n] = left + width_of(n) / 2;
-                left += width_of(n) + 3;
+                left += width_of(n) + GAP;
             }
             width = width.max(left);
         }
         let line_of = |n: usize| layer[n] * 6;
-        let mut canvas = vec![vec![' '; width + 1]; depth * 6 - 3];
+        let mut canvas = Canvas(vec![vec![' '; width + 1]; depth * 6 - 3]);
         for &(from, to) in &self.edges {
-            let (top, bottom) = (line_of(from) + 3, line_of(to) - 1);
-            for y in top..=bottom {
-                let steps = (bottom - top).max(1) as i64;
-                let (a, b) = (center[from] as i64, center[to] as i64);
-                let x = a + (b - a) * (y - top) as i64 / steps;
-                canvas[y][usize::try_from(x).unwrap_or(0)] = '*';
+            canvas.line((center[from], line_of(from) + 3), (center[to], line_of(to) - 1));
+        }
+        for (n, name) in self.nodes.iter().enumerate() {
+            canvas.text(center[n] - width_of(n) / 2, line_of(n), name);
+        }
+        canvas.finish()
+    }
+}
+
+/// Columns between boxes.
+const GAP: usize = 3;
+
+struct Canvas(Vec<Vec<char>>);
+
+impl Canvas {
+    fn line(&mut self, (from, top): (usize, usize), (to, bottom): (usize, usize)) {
+        let steps = bottom.saturating_sub(top).max(1);
+        for (step, row) in self.0[top..=bottom].iter_mut().enumerate() {
+            let x = if to >= from {
+                from + (to - from) * step / steps
+            } else {
+                from - (from - to) * step / steps
+            };
+            row[x] = '*';
+        }
+    }
+
+    /// A box with text in it; `left` and `top` are those of its corner.
+    fn text(&mut self, left: usize, top: usize, text: &str) {
+        let wide = text.chars().count() + 2;
+        let edge = format!("+{}+", "-".repeat(wide));
+        for (dy, line) in [edge.clone(), format!("| {text} |"), edge].into_iter().enumerate() {
+            for (dx, letter) in line.chars().enumerate() {
+                self.0[top + dy][left + dx] = letter;
             }
         }
-        for n in 0..count {
-            let (y, left, wide) = (line_of(n), center[n] - width_of(n) / 2, width_of(n));
-            for (dy, (edge, fill)) in [('+', '-'), ('|', ' '), ('+', '-')].into_iter().enumerate() {
-                for dx in 0..wide {
-                    canvas[y + dy][left + dx] = if dx == 0 || dx + 1 == wide { edge } else { fill };
-                }
-            }
-            for (dx, letter) in self.nodes[n].chars().enumerate() {
-                canvas[y + 1][left + 2 + dx] = letter;
-            }
-        }
-        let lines: Vec<String> =
-            canvas.into_iter().map(|row| row.into_iter().collect::<String>().trim_end().to_owned()).collect();
-        format!("{}\n", lines.join("\n"))
+    }
+
+    fn finish(self) -> String {
+        let line = |row: Vec<char>| format!("{}\n", row.into_iter().collect::<String>().trim_end());
+        self.0.into_iter().map(line).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use matraz_base::process::{Interrupt, Stream};
 use matraz_base::{Explain, Kind, Progress};
 
 use super::changes::{self, ParamsChange};
-use super::command::{self, Ran};
+use super::command::{self, Failed, Ran};
 use super::content::Contents;
 use super::locks::ProjectLock;
 use super::plan::{self, Plan, Request};
@@ -190,7 +190,8 @@ impl Runner<'_> {
                         self.report.reproduced.push(self.stages[n].address.clone());
                     }
                 }
-                Err((error, ran)) => {
+                Err(failure) => {
+                    let Failed { error, ran } = *failure;
                     self.tell_failure(n, &error, ran.as_ref());
                     if error.kind() == Kind::Interrupted {
                         return Err(Error::Interrupted);
@@ -271,8 +272,7 @@ impl Runner<'_> {
     }
 
     /// One stage. A failure of its command comes with what is known of the run.
-    fn reproduce(&mut self, n: usize, force: bool, needs: &[usize]) -> Result<Done, (Error, Option<Ran>)> {
-        let plain = |error: Error| (error, None);
+    fn reproduce(&mut self, n: usize, force: bool, needs: &[usize]) -> Result<Done, Box<Failed>> {
         let name = self.stages[n].address.display(&self.options.request.cwd);
         if self.stages[n].frozen && !self.stages[n].is_import() {
             self.progress.warn(&format!(
@@ -282,13 +282,13 @@ impl Runner<'_> {
         }
         if !force {
             let allow_missing = self.options.allow_missing;
-            if !self.is_changed(n, allow_missing, needs).map_err(plain)? {
+            if !self.is_changed(n, allow_missing, needs)? {
                 return Ok(self.skip(n, &name));
             }
             if let Some(fetch) = self.options.fetch
                 && !self.options.dry
-                && !self.is_changed(n, true, needs).map_err(plain)?
-                && self.bring_back(n, fetch).map_err(plain)?
+                && !self.is_changed(n, true, needs)?
+                && self.bring_back(n, fetch)?
             {
                 return Ok(self.skip(n, &name));
             }
@@ -296,15 +296,15 @@ impl Runner<'_> {
         if let Some(confirm) = self.options.confirm
             && !confirm(&format!("Going to reproduce {}. Are you sure you want to continue?", self.title(n)))
         {
-            return Err(plain(Error::Declined));
+            return Err(Box::from(Error::Declined));
         }
         let stage = &self.stages[n];
         if stage.is_import() && !stage.frozen {
             let what = format!("importing '{}' again", stage.deps[0].def_path);
-            return Err(plain(Error::NotYet { what, place: None }));
+            return Err(Box::from(Error::NotYet { what, place: None }));
         }
         if stage.frozen || stage.cmd.is_none() {
-            return self.verify(n).map_err(plain);
+            return Ok(self.verify(n)?);
         }
         self.act(n, force, &name)
     }
@@ -397,28 +397,27 @@ impl Runner<'_> {
     }
 
     /// Makes the outputs of a stage: from the run cache, or by its command.
-    fn act(&mut self, n: usize, force: bool, name: &str) -> Result<Done, (Error, Option<Ran>)> {
-        let plain = |error: Error| (error, None);
+    fn act(&mut self, n: usize, force: bool, name: &str) -> Result<Done, Box<Failed>> {
         if self.options.dry {
             self.say_plan(n, name);
             return Ok(Done::Planned);
         }
         let env = self.watcher.stage_started(&self.stages[n]);
-        let paths = self.lock.enter(&self.stages[n]).map_err(plain)?;
+        let paths = self.lock.enter(&self.stages[n])?;
         if !force && let Some(fetch) = self.options.fetch {
-            self.pull_missing_deps(n, fetch).map_err(plain)?;
+            self.pull_missing_deps(n, fetch)?;
         }
         let before = self.stages[n].clone();
-        let missing = changes::refresh_deps(&mut self.stages[n], &mut self.contents).map_err(plain)?;
+        let missing = changes::refresh_deps(&mut self.stages[n], &mut self.contents)?;
         if !missing.is_empty() {
             self.stages[n] = before;
-            return Err(plain(Error::MissingDependency { stage: name.to_owned(), paths: missing }));
+            return Err(Box::from(Error::MissingDependency { stage: name.to_owned(), paths: missing }));
         }
-        if !force && let Some((key, value)) = self.restore(n, &before, name).map_err(plain)? {
-            save::save(self, n).map_err(plain)?;
+        if !force && let Some((key, value)) = self.restore(n, &before, name)? {
+            save::save(self, n)?;
             return Ok(Done::Restored { key, value });
         }
-        remove_outs(&self.stages[n]).map_err(plain)?;
+        remove_outs(&self.stages[n])?;
         let ran = {
             self.lock.release();
             let ran = command::run(self, n, name, &env);
@@ -427,7 +426,7 @@ impl Runner<'_> {
             match (ran, again) {
                 (Ok(ran), Ok(())) => ran,
                 (Err(failure), _) => return Err(failure),
-                (Ok(ran), Err(error)) => return Err((error, Some(ran))),
+                (Ok(ran), Err(error)) => return Err(Box::new(Failed { error, ran: Some(ran) })),
             }
         };
         drop(paths);
@@ -438,7 +437,7 @@ impl Runner<'_> {
                 }
                 Ok(Done::Ran(ran, value))
             }
-            Err(error) => Err((error, Some(ran))),
+            Err(error) => Err(Box::new(Failed { error, ran: Some(ran) })),
         }
     }
 
