@@ -63,6 +63,15 @@ export async function openPage(browser, { theme = "light", width = 1440, height 
     const wanted = expected.some(({ status, path }) => message.text().includes(String(status)) && where.includes(path));
     if (!wanted) complaints.push(`console ${message.type()}: ${message.text()} (${where})`);
   });
+  const state = { open: 0, since: Date.now() };
+  traffic.set(page, state);
+  const count = (by) => () => {
+    state.open += by;
+    state.since = Date.now();
+  };
+  page.on("request", count(1));
+  page.on("requestfinished", count(-1));
+  page.on("requestfailed", count(-1));
   page.on("request", (request) => {
     const url = request.url();
     if (/^(data|blob|about):/.test(url)) return;
@@ -71,9 +80,23 @@ export async function openPage(browser, { theme = "light", width = 1440, height 
   return { page, complaints, expected };
 }
 
-/** Waits until nothing is being loaded or drawn. */
+/** Requests under way and the time of the last change, by page. */
+const traffic = new WeakMap();
+const QUIET = 200;
+const PATIENCE = 20_000;
+
+/**
+ * Waits until nothing has been asked for a moment, and nothing is being loaded or drawn. Playwright's `networkidle` is
+ * about the first loading of a document; the app fetches after it.
+ */
 export async function settle(page) {
-  await page.waitForLoadState("networkidle");
+  const end = Date.now() + PATIENCE;
+  const state = traffic.get(page);
+  state.since = Date.now();
+  while (state.open > 0 || Date.now() - state.since < QUIET) {
+    if (Date.now() > end) throw new Error(`${state.open} requests without an answer after ${PATIENCE / 1000} s`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
   await page.waitForFunction(() => document.querySelector(".loading, .stale") === null);
   await page.evaluate(() => document.fonts.ready);
 }

@@ -78,6 +78,7 @@ test("a pipeline run opens to its stages", async () => {
   const expander = page.locator("button.expander").first();
   await expander.click();
   await page.locator("tr.child a").first().waitFor();
+  await settle(page);
   const stages = await page.locator("tr.child a").allInnerTexts();
   assert.ok(stages.length >= 1, "stages appear below the run");
   await expander.click();
@@ -186,6 +187,7 @@ test("plots are drawn from the run's artifacts", async () => {
   await page.waitForURL("**/plots");
   const matrix = page.getByRole("table", { name: /rows are actual classes/ });
   await matrix.waitFor();
+  await settle(page);
   const cells = await matrix.locator("tbody td").allInnerTexts();
   const sum = cells.reduce((total, text) => total + Number(text), 0);
   const id = runAddress.split("/").at(-1);
