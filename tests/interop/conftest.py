@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from program import clean_environment, Matraz
-from server import Server
+from server import RealServer, Server
 from workspace import RealDvc, Workspace
 
 PROGRAM = Path(os.environ.get("MATRAZ", "")).resolve()
@@ -107,18 +107,38 @@ def empty_store(tmp_path_factory):
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     folder = tmp_path_factory.mktemp("empty")
-    store = SqlAlchemyStore(f"sqlite:///{folder}/mlflow.db", str(folder / "mlartifacts"))
+    store = SqlAlchemyStore(f"sqlite:///{folder}/mlflow.db", "mlflow-artifacts:/")
     store.engine.dispose()
     return folder / "mlflow.db"
 
 
-@pytest.fixture
-def real_store(empty_store, tmp_path):
-    """A fresh database of real MLflow's making."""
-    folder = tmp_path / "real"
-    folder.mkdir()
+@pytest.fixture(scope="session")
+def real_server(empty_store, environment, tmp_path_factory):
+    """Real MLflow's server, after it was told the story."""
+    folder = tmp_path_factory.mktemp("real")
     shutil.copy(empty_store, folder / "mlflow.db")
+    server = RealServer(folder, environment)
+    import story
+
+    story.tell(server.client())
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def real(real_server, tmp_path_factory):
+    """A folder with the store as real MLflow wrote it; nobody writes to it."""
+    folder = tmp_path_factory.mktemp("written-by-mlflow")
+    shutil.copy(real_server.folder / "mlflow.db", folder / "mlflow.db")
     return folder
+
+
+@pytest.fixture(scope="session")
+def same_store(real, start_server, tmp_path_factory):
+    """`matraz server` on a copy of the store that `real_server` serves; tests that use both only read."""
+    folder = tmp_path_factory.mktemp("same")
+    shutil.copy(real / "mlflow.db", folder / "mlflow.db")
+    return start_server(folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,32 +1,24 @@
-"""`matraz server` and `matraz models serve` on free loopback ports."""
+"""`matraz server`, `matraz models serve` and real MLflow's server on free loopback ports."""
 
 import re
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import requests
 
 
-class Server:
-    """A running server with its store in a folder; it is stopped by its process id."""
+class Running:
+    """A started server; it is stopped by its process id."""
 
-    def __init__(self, matraz, folder, *arguments, command=("server",)):
-        folder.mkdir(exist_ok=True)
-        if command == ("server",):
-            # Said in full: a project further up must not lend its own.
-            store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-            if "--no-serve-artifacts" not in arguments:
-                store += ["--artifacts-destination", folder / "mlartifacts"]
-            arguments = [*store, *arguments]
-        self.folder = folder
-        self.log = folder / "server.log"
-        with self.log.open("w") as log:
-            self.process = matraz.start(*command, "-p", 0, *arguments, cwd=folder, stderr=log)
+    def __init__(self, process, folder, log):
+        self.process, self.folder = process, folder
         first = self.process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+", first)
         if address is None:
             code = self.process.wait()
-            raise AssertionError(f"{command} ended with {code}: {first}{self.log.read_text()}")
+            raise AssertionError(f"{self.process.args} ended with {code}: {first}{log.read_text()}")
         self.url = address.group()
 
     def client(self):
@@ -50,3 +42,37 @@ class Server:
                 self.process.wait()
         self.process.stdout.close()
         return self.process.returncode
+
+
+class Server(Running):
+    """`matraz server` with its store in a folder, or another command that listens."""
+
+    def __init__(self, matraz, folder, *arguments, command=("server",)):
+        folder.mkdir(exist_ok=True)
+        if command == ("server",):
+            # Said in full: a project further up must not lend its own.
+            store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+            if "--no-serve-artifacts" not in arguments:
+                store += ["--artifacts-destination", folder / "mlartifacts"]
+            arguments = [*store, *arguments]
+        log = folder / "server.log"
+        with log.open("w") as errors:
+            process = matraz.start(*command, "-p", 0, *arguments, cwd=folder, stderr=errors)
+        super().__init__(process, folder, log)
+
+
+class RealServer(Running):
+    """Real MLflow's server on the store in a folder."""
+
+    def __init__(self, folder, environment):
+        log = folder / "real.log"
+        with log.open("w") as errors:
+            process = subprocess.Popen(
+                [sys.executable, Path(__file__).parent / "real_server.py", folder],
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        super().__init__(process, folder, log)

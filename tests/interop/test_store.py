@@ -4,7 +4,6 @@ import hashlib
 import shutil
 import sqlite3
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
@@ -27,24 +26,6 @@ def ours(start_server, tmp_path_factory):
     server.stop()
     return folder
 
-
-@pytest.fixture(scope="module")
-def real(empty_store, tmp_path_factory):
-    """A store that real MLflow made and wrote."""
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    folder = tmp_path_factory.mktemp("written-by-mlflow")
-    shutil.copy(empty_store, folder / "mlflow.db")
-    client = real_client(folder)
-    # Its registry asks the store that is set for the whole process for logged models.
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    # The root that `mlflow server` gives to its store.
-    client._tracking_client.store.artifact_root_uri = "mlflow-artifacts:/"
-    assert isinstance(client._tracking_client.store, SqlAlchemyStore)
-    assert isinstance(client._get_registry_client().store, Registry)
-    story.tell(client)
-    return folder
 
 
 def copy(folder, to):

@@ -39,6 +39,7 @@ pub struct Run {
     info: RunInfo,
     data: RunData,
     inputs: RunInputs,
+    /// Left out of the answer to `create` alone, as MLflow does.
     #[serde(skip_serializing_if = "Option::is_none")]
     outputs: Option<RunOutputs>,
 }
@@ -116,6 +117,7 @@ pub struct ModelInput {
 /// What a run made.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct RunOutputs {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     model_outputs: Vec<ModelOutput>,
 }
 
@@ -165,7 +167,7 @@ impl From<run::Run> for Run {
                     .map(|model_id| ModelInput { model_id })
                     .collect(),
             },
-            outputs: (!outputs.is_empty()).then_some(RunOutputs { model_outputs: outputs }),
+            outputs: Some(RunOutputs { model_outputs: outputs }),
         }
     }
 }
@@ -204,7 +206,7 @@ async fn create(State(service): State<Service>, Request(request): Request<Create
     let mut session = service.db().write().await?;
     let run = run::create(&mut session, new, service.options().truncate_long_values).await?;
     session.commit().await?;
-    Ok(Answer(RunAnswer { run: run.into() }))
+    Ok(Answer(RunAnswer { run: Run { outputs: None, ..run.into() } }))
 }
 
 /// A request about one run. `run_uuid` is the name of old clients.
