@@ -58,8 +58,14 @@ impl Place {
         Self { path: path.into(), line: 0, column: 0, width: 1, excerpt: None }
     }
 
-    /// A place inside `source`, the text of the file at `path`.
+    /// A place inside `source`, the text of the file at `path`. A fault at the end of the file, where there is no
+    /// line any more, is shown after its last line.
     pub fn at(path: impl Into<PathBuf>, source: &str, line: usize, column: usize, width: usize) -> Self {
+        let lines = source.lines().count();
+        let (line, column) = match source.lines().last() {
+            Some(last) if line > lines => (lines, last.chars().count() + 1),
+            _ => (line, column),
+        };
         let excerpt = line.checked_sub(1).and_then(|n| source.lines().nth(n)).map(str::to_owned);
         Self { path: path.into(), line, column, width: width.max(1), excerpt }
     }

@@ -19,7 +19,7 @@ use matraz_base::{Explain, Failure, Kind};
 use crate::app::App;
 use crate::env::Env;
 use crate::exit::{self, Exit};
-use crate::names::Grammar;
+use crate::names::{self, Grammar};
 use crate::printer::{Printer, Volume};
 use crate::render;
 
@@ -181,23 +181,20 @@ fn log_to_stderr(verbose: u8, env: &Env) {
 }
 
 fn usage<C: CommandLine>(grammar: Grammar, error: &clap::Error, arguments: &[OsString]) -> u8 {
-    let _ = match error.kind() {
-        ErrorKind::InvalidSubcommand => {
-            let known =
-                arguments.iter().skip(1).filter_map(|a| a.to_str()).find(|word| C::not_yet().contains(word));
-            match known {
-                Some(word) => {
-                    let text = format!("`{} {word}` is not supported yet by matraz", grammar.program());
-                    let unsupported = CliError::Usage { message: text, hint: None };
-                    let out = Printer::new(Volume::Normal, &Env::default());
-                    out.error(&render::error(&unsupported, grammar, &PathBuf::new(), false));
-                    Ok(())
-                }
-                None => error.print(),
-            }
+    let out = Printer::new(Volume::Normal, &Env::default());
+    let mut words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let unsupported = words.find(|word| C::not_yet().contains(word));
+    match (error.kind(), unsupported) {
+        (ErrorKind::DisplayVersion, _) => out.result(&names::version_line(grammar)),
+        (ErrorKind::InvalidSubcommand, Some(word)) => {
+            let message = format!("`{} {word}` is not supported yet by matraz", grammar.program());
+            let unsupported = CliError::Usage { message, hint: None };
+            out.error(&render::error(&unsupported, grammar, &PathBuf::new(), false));
         }
-        _ => error.print(),
-    };
+        _ => {
+            let _ = error.print();
+        }
+    }
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
         _ => exit::bad_usage(grammar),

@@ -30,6 +30,15 @@ pub const DVC_VERSION: &str = "3.67.1";
 /// The version of MLflow whose behaviour the `mlflow` grammar follows.
 pub const MLFLOW_VERSION: &str = "3.18.0";
 
+/// What `--version` prints: each tool in its own form.
+pub fn version_line(grammar: Grammar) -> String {
+    match grammar {
+        Grammar::Matraz => format!("matraz {}", env!("CARGO_PKG_VERSION")),
+        Grammar::Dvc => DVC_VERSION.to_owned(),
+        Grammar::Mlflow => format!("mlflow, version {MLFLOW_VERSION}"),
+    }
+}
+
 /// Picks the grammar by the name of the program or by the first word, and drops that word.
 pub fn grammar(mut arguments: Vec<OsString>) -> (Grammar, Vec<OsString>) {
     let called = arguments.first().map(Path::new).and_then(Path::file_stem).and_then(|name| name.to_str());

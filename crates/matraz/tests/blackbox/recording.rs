@@ -1,0 +1,114 @@
+//! What a reproduction leaves in the tracking store.
+
+use crate::gate::{set_accuracy, with_accuracy};
+use crate::workspace::Workspace;
+
+fn runs(w: &Workspace) -> Vec<serde_json::Value> {
+    w.matraz(&["runs", "list", "--all", "--json"]).succeeds().json().as_array().unwrap().clone()
+}
+
+#[test]
+fn a_reproduction_is_a_pipeline_run_with_stage_runs() {
+    let w = with_accuracy("0.9");
+    let all = runs(&w);
+    let pipeline = all.iter().find(|run| run["tags"]["matraz.kind"] == "pipeline").unwrap();
+    let stage = all.iter().find(|run| run["tags"]["matraz.kind"] == "stage").unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!(pipeline["status"], "FINISHED");
+    assert_eq!(pipeline["params"]["accuracy"], "0.9");
+    assert_eq!(pipeline["metrics"]["accuracy"], 0.9);
+    assert_eq!(pipeline["tags"]["mlflow.source.git.commit"], w.git_do(&["rev-parse", "HEAD"]).trim());
+    assert_eq!(pipeline["tags"]["mlflow.user"], "ana");
+    assert_eq!(stage["tags"]["mlflow.parentRunId"], pipeline["id"]);
+    assert_eq!(stage["tags"]["matraz.stage"], "train");
+    assert_eq!(stage["metrics"]["accuracy"], 0.9);
+
+    let artifacts = w.path("mlartifacts/1").join(stage["id"].as_str().unwrap()).join("artifacts");
+    let lock = std::fs::read_to_string(artifacts.join("matraz/lock.yaml")).unwrap();
+    assert!(lock.contains("accuracy: 0.9"), "{lock}");
+    assert_eq!(std::fs::read_to_string(artifacts.join("model/weights")).unwrap().trim(), "0.9");
+}
+
+#[test]
+fn nothing_changed_nothing_recorded() {
+    let w = with_accuracy("0.9");
+    let out = w.matraz(&["repro"]).succeeds().prints(&["up to date"]).out;
+    assert!(!out.contains("Recorded"), "{out}");
+    assert_eq!(runs(&w).len(), 2);
+}
+
+#[test]
+fn a_cached_stage_points_at_the_run_that_computed_it() {
+    let w = with_accuracy("0.9");
+    set_accuracy(&w, "0.95");
+    set_accuracy(&w, "0.9");
+    let all = runs(&w);
+    let stages: Vec<_> = all.iter().filter(|run| run["tags"]["matraz.kind"] == "stage").collect();
+    assert_eq!(stages.len(), 3);
+    assert_eq!(stages[0]["tags"]["matraz.cached"], "true");
+    assert_eq!(stages[0]["tags"]["matraz.cached.run_id"], stages[2]["id"]);
+    assert_eq!(stages[0]["metrics"]["accuracy"], 0.9);
+    assert!(stages[0]["tags"]["matraz.cached.saved_seconds"].is_string());
+}
+
+#[test]
+fn artifacts_take_no_second_copy() {
+    use std::os::unix::fs::MetadataExt;
+    let w = with_accuracy("0.9");
+    let all = runs(&w);
+    let run = all.iter().find(|run| run["tags"]["matraz.kind"] == "pipeline").unwrap();
+    let artifact = w.path("mlartifacts/1").join(run["id"].as_str().unwrap()).join("artifacts/model/weights");
+    let meta = std::fs::metadata(artifact).unwrap();
+    assert!(
+        meta.nlink() >= 3,
+        "cache, stage run and pipeline run share the file, but it has {} links",
+        meta.nlink()
+    );
+    assert_eq!(meta.mode() & 0o222, 0, "a shared file must not be writable");
+}
+
+#[test]
+fn a_failed_stage_is_a_failed_run_with_its_log() {
+    let w = with_accuracy("0.9");
+    w.write("train.sh", "echo working\necho trouble >&2\nexit 3\n");
+    w.matraz(&["repro"]).ends_with(1).says(&["trouble", "train"]).prints(&["Recorded failed run"]);
+    let all = runs(&w);
+    let newest = &all.iter().filter(|run| run["tags"]["matraz.kind"] == "stage").collect::<Vec<_>>()[0];
+    assert_eq!(newest["status"], "FAILED");
+    assert_eq!(newest["tags"]["matraz.exit_code"], "3");
+    let log = w.path("mlartifacts/1").join(newest["id"].as_str().unwrap()).join("artifacts/matraz/stage.log");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("working") && log.contains("trouble"), "{log}");
+}
+
+#[test]
+fn scripts_get_the_way_to_their_stage_run() {
+    let w = with_accuracy("0.9");
+    w.write("train.sh", "mkdir -p model; env > model/env; echo '{\"accuracy\": 1}' > metrics.json\n");
+    w.matraz(&["repro"]).succeeds();
+    let env = w.read("model/env");
+    assert!(env.contains("MLFLOW_TRACKING_URI=http://127.0.0.1:"), "{env}");
+    assert!(env.contains("MLFLOW_EXPERIMENT_NAME=shop"), "{env}");
+    let stage = runs(&w).into_iter().find(|run| run["tags"]["matraz.kind"] == "stage").unwrap();
+    let context = env.lines().find_map(|line| line.strip_prefix("MLFLOW_RUN_CONTEXT=")).unwrap();
+    let context: serde_json::Value = serde_json::from_str(context).unwrap();
+    assert_eq!(context["mlflow.parentRunId"], stage["id"]);
+}
+
+#[test]
+fn a_store_that_is_away_costs_a_warning_and_no_training() {
+    let w = with_accuracy("0.9");
+    w.write("params.yaml", "accuracy: 0.7\n");
+    let uri = [("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")];
+    w.matraz_with(&["repro"], &uri).succeeds().says(&["not recorded", "127.0.0.1:9"]);
+    assert_eq!(w.read("model/weights").trim(), "0.7");
+    w.matraz(&["status"]).succeeds().prints(&["up to date"]);
+}
+
+#[test]
+fn without_settings_nothing_is_recorded() {
+    let w = with_accuracy("0.9");
+    std::fs::remove_file(w.path("matraz.yaml")).unwrap();
+    set_accuracy(&w, "0.7");
+    assert_eq!(w.matraz(&["--cd", ".", "repro", "-f"]).succeeds().out.matches("Recorded").count(), 0);
+}
