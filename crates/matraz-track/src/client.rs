@@ -4,20 +4,23 @@
 //! server. Both carry the same JSON, so a caller that works with one works with the other. Artifact files go through the
 //! server's proxy, or straight to the disk when the artifact location is a local folder.
 
-use std::path::{Path, PathBuf};
+mod error;
+mod transport;
+
+use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::Method;
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
-use matraz_base::{Explain, Kind};
+use futures_util::StreamExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
-use tower::ServiceExt;
+
+pub use error::ClientError;
+use transport::{Answer, Content, Pieces, ask_router, ask_server, may_repeat};
 
 use crate::artifact::{ArtifactError, ArtifactPath, ArtifactRoot, Entry, Location};
 
@@ -27,8 +30,6 @@ const API: &str = "/api/2.0/mlflow/";
 const PROXY: &str = "/api/2.0/mlflow-artifacts/artifacts";
 /// Characters that stay as they are in a path or query.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-/// The longest answer that is read into memory, in bytes.
-const MAX_ANSWER: usize = 1 << 30;
 /// Bytes per piece of a streamed upload.
 const PIECE: usize = 256 * 1024;
 
@@ -69,114 +70,6 @@ impl std::fmt::Debug for RemoteOptions {
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The server refused, with MLflow's error body.
-    #[error("{message}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// MLflow's `error_code`.
-        code: String,
-        /// MLflow's `message`.
-        message: String,
-    },
-    /// An answer that is not what the API promises, so the URL is probably not a tracking server.
-    #[error("{url} answered {status} without the JSON of a tracking server")]
-    NotTracking {
-        /// What was asked.
-        url: String,
-        /// HTTP status.
-        status: u16,
-    },
-    /// No answer.
-    #[error("cannot reach the tracking server at {url}")]
-    Unreachable {
-        /// What was asked.
-        url: String,
-        /// The reason.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The URL of the server is malformed.
-    #[error("{url:?} is not the URL of a tracking server")]
-    BadUrl {
-        /// As given.
-        url: String,
-    },
-    /// An artifact location or path that cannot be used.
-    #[error(transparent)]
-    Artifact(#[from] ArtifactError),
-    /// A local file could not be read or written.
-    #[error("cannot {action} {}", path.display())]
-    File {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl ClientError {
-    /// MLflow's error code, when the server gave one.
-    pub fn code(&self) -> Option<&str> {
-        match self {
-            Self::Refused { code, .. } => Some(code),
-            _ => None,
-        }
-    }
-
-    /// Whether the server says that the thing does not exist.
-    pub fn is_missing(&self) -> bool {
-        self.code() == Some("RESOURCE_DOES_NOT_EXIST")
-            || matches!(self, Self::Artifact(ArtifactError::Missing { .. }))
-    }
-
-    fn file(action: &'static str, path: &Path, source: std::io::Error) -> Self {
-        Self::File { action, path: path.to_path_buf(), source }
-    }
-}
-
-impl Explain for ClientError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Refused { code, status, .. } => match code.as_str() {
-                "RESOURCE_DOES_NOT_EXIST" | "NOT_FOUND" | "ENDPOINT_NOT_FOUND" => Kind::Missing,
-                "RESOURCE_ALREADY_EXISTS" | "ALREADY_EXISTS" => Kind::Exists,
-                "RESOURCE_CONFLICT" | "ABORTED" | "INVALID_STATE" => Kind::Conflict,
-                "UNAUTHENTICATED" | "PERMISSION_DENIED" => Kind::Denied,
-                "TEMPORARILY_UNAVAILABLE" | "REQUEST_LIMIT_EXCEEDED" | "RESOURCE_EXHAUSTED" => {
-                    Kind::Unreachable
-                }
-                _ if *status >= 500 => Kind::Failed,
-                _ => Kind::Usage,
-            },
-            Self::NotTracking { .. } | Self::BadUrl { .. } => Kind::Config,
-            Self::Unreachable { .. } => Kind::Unreachable,
-            Self::Artifact(error) => error.kind(),
-            Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Kind::Missing,
-            Self::File { .. } => Kind::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotTracking { .. } | Self::BadUrl { .. } => Some("check MLFLOW_TRACKING_URI".to_owned()),
-            Self::Unreachable { .. } => Some("start the server, or check MLFLOW_TRACKING_URI".to_owned()),
-            Self::Refused { status: 401, .. } => Some(
-                "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-                    .to_owned(),
-            ),
-            Self::Artifact(error) => error.hint(),
-            _ => None,
-        }
     }
 }
 
@@ -430,138 +323,6 @@ impl Client {
         };
         answer.accepted().await
     }
-}
-
-/// Whether a request with this answer may be sent again: the server is away or overloaded, and nothing is done twice.
-fn may_repeat(method: &Method, status: StatusCode) -> bool {
-    match status.as_u16() {
-        408 | 429 => true,
-        502..=504 => method != Method::POST,
-        _ => false,
-    }
-}
-
-enum Content {
-    Json(Bytes),
-    Bytes(Bytes),
-    File(std::fs::File),
-}
-
-impl Content {
-    fn media_type(&self) -> &'static str {
-        match self {
-            Self::Json(_) => "application/json",
-            Self::Bytes(_) | Self::File(_) => "application/octet-stream",
-        }
-    }
-}
-
-type Pieces = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>;
-
-struct Answer {
-    url: String,
-    status: StatusCode,
-    pieces: Pieces,
-}
-
-impl Answer {
-    async fn bytes(mut self) -> Result<Bytes, ClientError> {
-        let mut whole = Vec::new();
-        while let Some(piece) = self.pieces.next().await {
-            whole.extend_from_slice(&piece?);
-            if whole.len() > MAX_ANSWER {
-                return Err(ClientError::NotTracking { url: self.url, status: self.status.as_u16() });
-            }
-        }
-        Ok(whole.into())
-    }
-
-    /// This answer, or the error that it tells.
-    async fn accepted(self) -> Result<Self, ClientError> {
-        if self.status.is_success() {
-            return Ok(self);
-        }
-        let (url, status) = (self.url.clone(), self.status.as_u16());
-        let told: Option<Json> = serde_json::from_slice(&self.bytes().await?).ok();
-        let text = |key: &str| told.as_ref()?.get(key)?.as_str().map(str::to_owned);
-        match (text("error_code"), text("message"), text("detail")) {
-            (Some(code), message, _) => {
-                Err(ClientError::Refused { status, code, message: message.unwrap_or_default() })
-            }
-            (None, _, Some(detail)) => {
-                Err(ClientError::Refused { status, code: "BAD_REQUEST".to_owned(), message: detail })
-            }
-            _ => Err(ClientError::NotTracking { url, status }),
-        }
-    }
-}
-
-async fn ask_router(
-    router: Router,
-    method: Method,
-    target: &str,
-    content: Option<Content>,
-) -> Result<Answer, ClientError> {
-    let url = target.to_owned();
-    let mut request = Request::builder().method(method).uri(target).header(header::HOST, "localhost");
-    if let Some(content) = &content {
-        request = request.header(header::CONTENT_TYPE, content.media_type());
-    }
-    let body = match content {
-        None => Body::empty(),
-        Some(Content::Json(bytes) | Content::Bytes(bytes)) => Body::from(bytes),
-        Some(Content::File(file)) => {
-            Body::from_stream(ReaderStream::with_capacity(tokio::fs::File::from_std(file), PIECE))
-        }
-    };
-    let request = request
-        .body(body)
-        .map_err(|source| ClientError::Unreachable { url: url.clone(), source: source.into() })?;
-    let Ok(response) = router.oneshot(request).await;
-    let status = response.status();
-    let from = url.clone();
-    let pieces = response.into_body().into_data_stream();
-    let pieces = pieces.map(move |piece| {
-        piece.map_err(|source| ClientError::Unreachable { url: from.clone(), source: source.into() })
-    });
-    Ok(Answer { url, status, pieces: Box::pin(pieces) })
-}
-
-async fn ask_server(
-    http: &reqwest::Client,
-    options: &RemoteOptions,
-    method: &Method,
-    url: &str,
-    content: Option<Content>,
-) -> Result<Answer, ClientError> {
-    let mut request = http.request(method.clone(), url);
-    match (&options.token, &options.login) {
-        (Some(token), _) => request = request.bearer_auth(token),
-        (None, Some((user, password))) => request = request.basic_auth(user, Some(password)),
-        (None, None) => {}
-    }
-    if let Some(content) = content {
-        request = request.header(header::CONTENT_TYPE, content.media_type());
-        request = match content {
-            Content::Json(bytes) | Content::Bytes(bytes) => request.body(bytes),
-            Content::File(file) => request.body(tokio::fs::File::from_std(file)),
-        };
-    }
-    let unreachable = |source: reqwest::Error| ClientError::Unreachable {
-        url: url.to_owned(),
-        source: source.without_url().into(),
-    };
-    let response = request.send().await.map_err(unreachable)?;
-    let status = response.status();
-    let from = url.to_owned();
-    let pieces = response.bytes_stream();
-    let pieces = pieces.map(move |piece| {
-        piece.map_err(|source| ClientError::Unreachable {
-            url: from.clone(),
-            source: source.without_url().into(),
-        })
-    });
-    Ok(Answer { url: url.to_owned(), status, pieces: Box::pin(pieces) })
 }
 
 /// The path and query of a call.
