@@ -61,8 +61,6 @@ variables! {
     mlflow_server_cors_allowed_origins = "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS";
     /// Seconds before a scoring request is given up.
     mlflow_scoring_server_request_timeout = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT";
-    /// `true`: `server` reads an `mlruns/` folder.
-    mlflow_allow_file_store = "MLFLOW_ALLOW_FILE_STORE";
     /// Set to anything: no colours.
     no_color = "NO_COLOR";
     /// Set to anything: progress is written as plain lines.
