@@ -1,7 +1,6 @@
 //! Bytes on their way into the cache: hashed and written in one reading.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +10,7 @@ use matraz_store::{Pending, Store};
 
 use super::{Cache, Corrupted, Object};
 use crate::hash::digest::Digest;
-use crate::hash::many::{self, Hashed, Work};
+use crate::hash::many::{self, Hashed, Opened, Work};
 use crate::hash::state::{Algorithm, Stamp};
 use crate::{Error, Repo, Result};
 
@@ -92,16 +91,17 @@ impl Work for Run<'_> {
         }
     }
 
-    fn open(&self, job: usize) -> Result<(Box<dyn Read>, Option<u64>, Self::Open)> {
+    fn open(&self, job: usize) -> Result<Opened<Self::Open>> {
         let source = &self.sources[job];
         Ok(match (&source.origin, self.remote) {
             (Origin::Remote(_, key), Some(remote)) => {
                 let (reader, size) = remote.read(key)?;
-                (Box::new(reader), Some(size), None)
+                Opened { reader: Box::new(reader), size: Some(size), with: None }
             }
             _ => {
                 let path = self.path(job);
-                (Box::new(File::open(path).map_err(Error::io("read", path))?), source.size, None)
+                let reader = Box::new(File::open(path).map_err(Error::io("read", path))?);
+                Opened { reader, size: source.size, with: None }
             }
         })
     }
@@ -161,8 +161,8 @@ impl Work for Run<'_> {
 
 /// The digest of DVC 2 needs a reading of its own.
 fn legacy_digest(run: &Run<'_>, job: usize) -> Result<[u8; 16]> {
-    let (mut reader, _, _) = run.open(job)?;
-    crate::hash::md5::legacy(&mut reader).map_err(Error::io("read", run.path(job)))
+    let mut opened = run.open(job)?;
+    crate::hash::md5::legacy(&mut opened.reader).map_err(Error::io("read", run.path(job)))
 }
 
 /// Stores an object unless it is there; returns its stamp when its content is known to be right.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use matraz_base::progress::{Progress, Task};
 
 use super::{Cache, Corrupted, LinkKind, Object, absent};
-use crate::hash::many::{self, BUFFER, Hashed, Work};
+use crate::hash::many::{self, BUFFER, Hashed, Opened, Work};
 use crate::hash::md5;
 use crate::hash::state::Stamp;
 use crate::{Error, Repo, Result};
@@ -224,11 +224,11 @@ impl Work for Run<'_> {
         &self.paths[self.numbers[job]]
     }
 
-    fn open(&self, job: usize) -> Result<(Box<dyn Read>, Option<u64>, Self::Open)> {
+    fn open(&self, job: usize) -> Result<Opened<Self::Open>> {
         let path = self.path(job);
         let file = File::open(path).map_err(Error::io("read", path))?;
         let stamp = Stamp::of(&file.metadata().map_err(Error::io("read", path))?);
-        Ok((Box::new(file), Some(stamp.size), (None, stamp)))
+        Ok(Opened { reader: Box::new(file), size: Some(stamp.size), with: (None, stamp) })
     }
 
     fn chunk(&self, job: usize, open: &mut Self::Open, bytes: &[u8]) -> Result<()> {

@@ -20,9 +20,12 @@ enum Form {
     Links,
 }
 
+/// Options and the forms of their values.
+type Table = &'static [(&'static str, Form)];
+
 use Form::{Bool, Choice, Count, Integer, Links, Number, Text};
 
-const CORE: &[(&str, Form)] = &[
+const CORE: Table = &[
     ("remote", Text),
     ("checksum_jobs", Count),
     ("interactive", Bool),
@@ -36,7 +39,7 @@ const CORE: &[(&str, Form)] = &[
     ("machine", Text),
 ];
 
-const LOCAL: &[(&str, Form)] = &[
+const LOCAL: Table = &[
     ("type", Links),
     ("protected", Bool),
     ("shared", Choice(&["group"])),
@@ -44,7 +47,7 @@ const LOCAL: &[(&str, Form)] = &[
     ("verify", Bool),
 ];
 
-const CACHE: &[(&str, Form)] = &[
+const CACHE: Table = &[
     ("dir", Text),
     ("local", Text),
     ("s3", Text),
@@ -55,7 +58,7 @@ const CACHE: &[(&str, Form)] = &[
     ("azure", Text),
 ];
 
-const REMOTE: &[(&str, Form)] = &[
+const REMOTE: Table = &[
     ("url", Text),
     ("checksum_jobs", Count),
     ("jobs", Count),
@@ -64,7 +67,7 @@ const REMOTE: &[(&str, Form)] = &[
     ("version_aware", Bool),
 ];
 
-const S3: &[(&str, Form)] = &[
+const S3: Table = &[
     ("region", Text),
     ("profile", Text),
     ("credentialpath", Text),
@@ -92,7 +95,7 @@ const S3: &[(&str, Form)] = &[
     ("verify", Bool),
 ];
 
-const GS: &[(&str, Form)] = &[
+const GS: Table = &[
     ("projectname", Text),
     ("credentialpath", Text),
     ("endpointurl", Text),
@@ -100,7 +103,7 @@ const GS: &[(&str, Form)] = &[
     ("allow_anonymous_login", Bool),
 ];
 
-const SSH: &[(&str, Form)] = &[
+const SSH: Table = &[
     ("type", Links),
     ("port", Integer),
     ("user", Text),
@@ -116,9 +119,9 @@ const SSH: &[(&str, Form)] = &[
     ("verify", Bool),
 ];
 
-const HDFS: &[(&str, Form)] = &[("user", Text), ("kerb_ticket", Text), ("replication", Integer)];
+const HDFS: Table = &[("user", Text), ("kerb_ticket", Text), ("replication", Integer)];
 
-const WEBHDFS: &[(&str, Form)] = &[
+const WEBHDFS: Table = &[
     ("kerberos", Bool),
     ("kerberos_principal", Text),
     ("proxy_to", Text),
@@ -131,7 +134,7 @@ const WEBHDFS: &[(&str, Form)] = &[
     ("verify", Bool),
 ];
 
-const AZURE: &[(&str, Form)] = &[
+const AZURE: Table = &[
     ("connection_string", Text),
     ("sas_token", Text),
     ("account_name", Text),
@@ -150,10 +153,10 @@ const AZURE: &[(&str, Form)] = &[
     ("connection_timeout", Integer),
 ];
 
-const OSS: &[(&str, Form)] =
+const OSS: Table =
     &[("oss_key_id", Text), ("oss_key_secret", Text), ("oss_endpoint", Text), ("verify", Bool)];
 
-const GDRIVE: &[(&str, Form)] = &[
+const GDRIVE: Table = &[
     ("profile", Text),
     ("gdrive_use_service_account", Bool),
     ("gdrive_client_id", Text),
@@ -166,7 +169,7 @@ const GDRIVE: &[(&str, Form)] = &[
     ("verify", Bool),
 ];
 
-const HTTP: &[(&str, Form)] = &[
+const HTTP: Table = &[
     ("auth", Choice(&["basic", "digest", "custom"])),
     ("custom_auth_header", Text),
     ("user", Text),
@@ -179,7 +182,7 @@ const HTTP: &[(&str, Form)] = &[
     ("verify", Bool),
 ];
 
-const WEBDAV: &[(&str, Form)] = &[
+const WEBDAV: Table = &[
     ("user", Text),
     ("password", Text),
     ("ask_password", Bool),
@@ -193,7 +196,7 @@ const WEBDAV: &[(&str, Form)] = &[
     ("verify", Bool),
 ];
 
-const MACHINE: &[(&str, Form)] = &[
+const MACHINE: Table = &[
     ("cloud", Choice(&["aws", "azure"])),
     ("region", Choice(&["us-west", "us-east", "eu-west", "eu-north"])),
     ("image", Text),
@@ -207,9 +210,9 @@ const MACHINE: &[(&str, Form)] = &[
     ("setup_script", Text),
 ];
 
-const PLOTS: &[(&str, Form)] = &[("html_template", Text), ("auto_open", Bool), ("out_dir", Text)];
+const PLOTS: Table = &[("html_template", Text), ("auto_open", Bool), ("out_dir", Text)];
 
-const EXP: &[(&str, Form)] = &[
+const EXP: Table = &[
     ("code", Text),
     ("data", Text),
     ("models", Text),
@@ -221,10 +224,10 @@ const EXP: &[(&str, Form)] = &[
     ("git_remote", Text),
 ];
 
-const PARSING: &[(&str, Form)] =
+const PARSING: Table =
     &[("bool", Choice(&["store_true", "boolean_optional"])), ("list", Choice(&["nargs", "append"]))];
 
-const HYDRA: &[(&str, Form)] = &[
+const HYDRA: Table = &[
     ("enabled", Bool),
     ("config_dir", Text),
     ("config_module", Text),
@@ -232,10 +235,10 @@ const HYDRA: &[(&str, Form)] = &[
     ("plugins_path", Text),
 ];
 
-const STUDIO: &[(&str, Form)] = &[("token", Text), ("url", Text), ("repo_url", Text), ("offline", Bool)];
-const STATE: &[(&str, Form)] = &[("dir", Text), ("row_limit", Count), ("row_cleanup_quota", Integer)];
-const INDEX: &[(&str, Form)] = &[("dir", Text)];
-const DB: &[(&str, Form)] = &[("url", Text), ("username", Text), ("password", Text)];
+const STUDIO: Table = &[("token", Text), ("url", Text), ("repo_url", Text), ("offline", Bool)];
+const STATE: Table = &[("dir", Text), ("row_limit", Count), ("row_cleanup_quota", Integer)];
+const INDEX: Table = &[("dir", Text)];
+const DB: Table = &[("url", Text), ("username", Text), ("password", Text)];
 
 /// Whether options whose value is a path are resolved against the folder of the file that sets them.
 pub(super) fn is_path(section: &SectionName, key: &str) -> bool {
@@ -259,7 +262,7 @@ pub(super) fn is_path(section: &SectionName, key: &str) -> bool {
 
 /// Checks the options of one section; the error is a sentence for the user.
 pub(super) fn check(name: &SectionName, section: &Section) -> Result<(), String> {
-    let tables: &[&[(&str, Form)]] = match (name.kind.as_str(), &name.name) {
+    let tables: &[Table] = match (name.kind.as_str(), &name.name) {
         ("core", None) => &[CORE],
         ("cache", None) => &[CACHE, LOCAL],
         ("remote", Some(remote)) => {
@@ -297,7 +300,7 @@ pub(super) fn check(name: &SectionName, section: &Section) -> Result<(), String>
 }
 
 /// The tables for a remote at this address; `None` when anything goes.
-fn remote_tables(url: &str) -> Result<Option<&'static [&'static [(&'static str, Form)]]>, String> {
+fn remote_tables(url: &str) -> Result<Option<&'static [Table]>, String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Ok(Some(&[LOCAL, REMOTE]));
     };

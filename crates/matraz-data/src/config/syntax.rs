@@ -194,10 +194,27 @@ impl Document {
         match last {
             Some(at) => self.lines.insert(at + 1, new),
             None => {
-                self.lines.push(Line::Header { name: section.clone(), comment: String::new() });
-                self.lines.push(new);
+                let at = if section.name.is_some() { self.lines.len() } else { self.start_of_named() };
+                let header = Line::Header { name: section.clone(), comment: String::new() };
+                self.lines.splice(at..at, [header, new]);
             }
         }
+    }
+
+    /// Where the sections with quoted names begin, the comments above the first of them included: DVC keeps them last.
+    fn start_of_named(&self) -> usize {
+        let first = self
+            .lines
+            .iter()
+            .position(|line| matches!(line, Line::Header { name, .. } if name.name.is_some()));
+        let mut at = first.unwrap_or(self.lines.len());
+        while first.is_some()
+            && at > 0
+            && matches!(&self.lines[at - 1], Line::Other(text) if !text.trim().is_empty())
+        {
+            at -= 1;
+        }
+        at
     }
 
     /// Removes an option, and its section when nothing is left in it. False when there was no such option.
@@ -392,7 +409,7 @@ mod tests {
         assert!(text.contains("    autostage = True # really\n"));
         assert!(text.contains("    url = s3://bucket/with space/path\n    jobs = 4\n"));
         assert!(!text.contains("cache"));
-        assert!(text.ends_with("[exp]\n    auto_push = true\n"));
+        assert!(text.contains("[exp]\n    auto_push = true\n['remote \"store\"']\n"));
     }
 
     #[test]

@@ -27,12 +27,22 @@ pub trait Work: Sync {
 
     /// Where the file is, for error messages.
     fn path(&self, job: usize) -> &Path;
-    /// Opens the file. The size, when it is known, saves a system call.
-    fn open(&self, job: usize) -> Result<(Box<dyn Read>, Option<u64>, Self::Open)>;
+    /// Opens the file.
+    fn open(&self, job: usize) -> Result<Opened<Self::Open>>;
     /// The next bytes of a file that is longer than [`BUFFER`].
     fn chunk(&self, job: usize, open: &mut Self::Open, bytes: &[u8]) -> Result<()>;
     /// A file is done, or failed. An error from here ends all work.
     fn done(&self, job: usize, outcome: Result<(Self::Open, Hashed<'_>)>) -> Result<()>;
+}
+
+/// A file that was opened.
+pub struct Opened<O> {
+    /// Its bytes.
+    pub reader: Box<dyn Read>,
+    /// Their number; when it is known, a system call is saved.
+    pub size: Option<u64>,
+    /// What belongs to the file while it is being read.
+    pub with: O,
 }
 
 /// The outcome for a file.
@@ -109,14 +119,14 @@ impl Work for Plain<'_> {
         &self.files[job].0
     }
 
-    fn open(&self, job: usize) -> Result<(Box<dyn Read>, Option<u64>, Self::Open)> {
+    fn open(&self, job: usize) -> Result<Opened<Self::Open>> {
         let (path, legacy) = &self.files[job];
         let mut file = File::open(path).map_err(Error::io("read", path))?;
         if *legacy {
             let md5 = md5::legacy(&mut file).map_err(Error::io("read", path))?;
-            return Ok((Box::new(io::empty()), Some(0), Some(md5)));
+            return Ok(Opened { reader: Box::new(io::empty()), size: Some(0), with: Some(md5) });
         }
-        Ok((Box::new(file), None, None))
+        Ok(Opened { reader: Box::new(file), size: None, with: None })
     }
 
     fn chunk(&self, _: usize, _: &mut Self::Open, _: &[u8]) -> Result<()> {
@@ -219,7 +229,7 @@ fn lanes_of_a_thread<W: Work>(
 }
 
 fn start<W: Work>(work: &W, job: usize, buffer: Vec<u8>) -> Result<Lane<W::Open>> {
-    let (reader, expected, open) = work.open(job)?;
+    let Opened { reader, size: expected, with: open } = work.open(job)?;
     let mut lane =
         Lane { job, reader, expected, open, buffer, at: 0, filled: 0, total: 0, ended: false, whole: false };
     let length = read_on(work, &mut lane)?;
@@ -277,8 +287,11 @@ mod tests {
     struct InMemory {
         files: Vec<Vec<u8>>,
         known_sizes: bool,
-        outcomes: Mutex<Vec<Option<([u8; 16], Vec<u8>)>>>,
+        outcomes: Mutex<Vec<Option<Copied>>>,
     }
+
+    /// The digest of a file and the bytes that passed.
+    type Copied = ([u8; 16], Vec<u8>);
 
     impl InMemory {
         fn new(files: Vec<Vec<u8>>, known_sizes: bool) -> Self {
@@ -305,10 +318,10 @@ mod tests {
         fn path(&self, _: usize) -> &Path {
             Path::new("memory")
         }
-        fn open(&self, job: usize) -> Result<(Box<dyn Read>, Option<u64>, Self::Open)> {
+        fn open(&self, job: usize) -> Result<Opened<Self::Open>> {
             let file = self.files[job].clone();
             let size = self.known_sizes.then_some(file.len() as u64);
-            Ok((Box::new(Drip(file, 0)), size, Vec::new()))
+            Ok(Opened { reader: Box::new(Drip(file, 0)), size, with: Vec::new() })
         }
         fn chunk(&self, _: usize, open: &mut Self::Open, bytes: &[u8]) -> Result<()> {
             open.extend_from_slice(bytes);
@@ -380,11 +393,11 @@ mod tests {
             fn path(&self, job: usize) -> &Path {
                 self.0.path(job)
             }
-            fn open(&self, job: usize) -> Result<(Box<dyn Read>, Option<u64>, ())> {
+            fn open(&self, job: usize) -> Result<Opened<()>> {
                 if job == 7 {
                     return Err(Error::io("open", "seven")(io::Error::other("no")));
                 }
-                Ok((Box::new(io::empty()), None, ()))
+                Ok(Opened { reader: Box::new(io::empty()), size: None, with: () })
             }
             fn chunk(&self, _: usize, _: &mut (), _: &[u8]) -> Result<()> {
                 Ok(())
