@@ -17,6 +17,38 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The description of a model directory is wrong.
+    #[error("{place} is no valid model description: {reason}")]
+    MlModel {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The model is of a flavor that is not run natively.
+    #[error("the model in {} is of the flavor `{flavor}`, which only Python can load", path.display())]
+    Flavor {
+        /// The model directory.
+        path: PathBuf,
+        /// The flavor, as its loader calls it (`sklearn`, `xgboost`, `pyfunc.model`, …).
+        flavor: String,
+    },
+    /// The description names a model file that is not in the directory.
+    #[error("the model in {} names the file `{path}`, which is outside of its directory", directory.display())]
+    Outside {
+        /// The model directory.
+        directory: PathBuf,
+        /// The path as written.
+        path: String,
+    },
+    /// The signature promises what the native scorer cannot feed to a graph.
+    #[error("the signature of the model in {}: {reason}", path.display())]
+    Signature {
+        /// The model directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The bytes are no ONNX model.
     #[error("not an ONNX model: {reason}")]
     NotOnnx {
@@ -89,7 +121,12 @@ impl Explain for Error {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::Missing,
             Self::Read { .. } => Kind::Denied,
             Self::NotOnnx { .. } | Self::Graph { .. } | Self::Node { .. } => Kind::Corrupt,
-            Self::OperatorSet { .. } | Self::Operator { .. } => Kind::Config,
+            Self::MlModel { .. } => Kind::Corrupt,
+            Self::Outside { .. } => Kind::Denied,
+            Self::OperatorSet { .. }
+            | Self::Operator { .. }
+            | Self::Flavor { .. }
+            | Self::Signature { .. } => Kind::Config,
             Self::Input { .. } | Self::Run { .. } => Kind::Usage,
         }
     }
@@ -104,11 +141,27 @@ impl Explain for Error {
                  onnxruntime"
                     .into(),
             ),
+            Self::Flavor { flavor, .. } => Some(format!(
+                "export it to ONNX ({}) and save it with `mlflow.onnx`, or serve it with Python's `mlflow models \
+                 serve`",
+                match flavor.as_str() {
+                    "sklearn" => "skl2onnx",
+                    "xgboost" | "lightgbm" | "catboost" => "onnxmltools",
+                    "pytorch" => "torch.onnx",
+                    _ => "skl2onnx, onnxmltools, torch.onnx",
+                }
+            )),
+            Self::Outside { .. } => {
+                Some("copy the file into the directory; links that lead out of it are not followed".into())
+            }
             _ => None,
         }
     }
 
     fn place(&self) -> Option<&Place> {
-        None
+        match self {
+            Self::MlModel { place, .. } => Some(place),
+            _ => None,
+        }
     }
 }

@@ -1,9 +1,14 @@
 //! Model serving: reads MLflow model directories, runs their ONNX graphs with an interpreter of its own, and
 //! answers MLflow's scoring protocol.
 //!
-//! [`onnx`] is the interpreter of tabular models and the format's messages.
+//! [`mlmodel`] is the directory's description (flavors, signature), [`onnx`] the file format and the interpreter of
+//! tabular models, [`scoring`] the protocol: [`Model::predict`] answers one request body, and
+//! [`scoring::router`] serves a model over HTTP.
 
 pub mod error;
+pub mod mlmodel;
 pub mod onnx;
+pub mod scoring;
 
 pub use error::Error;
+pub use scoring::Model;

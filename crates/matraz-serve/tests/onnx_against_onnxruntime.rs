@@ -3,6 +3,8 @@
 //! The cases come from `export_onnx_fixtures.py`: a few are kept beside this file; all of them are run when
 //! MATRAZ_ONNX_FIXTURES names a folder that the script filled.
 
+#![allow(clippy::unwrap_used, reason = "a broken fixture must end the test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

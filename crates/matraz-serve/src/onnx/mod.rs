@@ -12,4 +12,5 @@ mod tensor;
 mod wire;
 
 pub use graph::{Model, Port, PortKind, load, parse};
+pub(crate) use tensor::show_shape;
 pub use tensor::{Data, Element, Labels, MAX_ELEMENTS, Tensor, Value};

@@ -104,8 +104,13 @@ impl Data {
         }
     }
 
+    /// The elements in another type, as the operator Cast converts them.
+    pub(crate) fn cast(&self, to: Element) -> Result<Self, String> {
+        super::operators::cast::convert(self, to)
+    }
+
     /// The elements at the given positions, in that order. Positions must be below [`len`](Self::len).
-    pub(super) fn pick(&self, positions: impl Iterator<Item = usize>) -> Self {
+    pub(crate) fn pick(&self, positions: impl Iterator<Item = usize>) -> Self {
         fn copy<T: Clone>(items: &[T], positions: impl Iterator<Item = usize>) -> Vec<T> {
             positions.map(|position| items[position].clone()).collect()
         }
@@ -304,7 +309,7 @@ impl Labels {
     }
 
     /// The labels at `positions` as a vector. Positions must be below [`len`](Self::len).
-    pub(super) fn pick(&self, positions: &[usize]) -> Tensor {
+    pub(crate) fn pick(&self, positions: &[usize]) -> Tensor {
         Tensor::vector(match self {
             Self::Integers(labels) => Data::I64(positions.iter().map(|i| labels[*i]).collect()),
             Self::Texts(labels) => Data::Text(positions.iter().map(|i| labels[*i].clone()).collect()),
