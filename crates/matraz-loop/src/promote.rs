@@ -3,6 +3,7 @@
 //! Every move of an alias is kept in a tag of the registered model, so that `rollback` knows the way and any
 //! client of the store can read it.
 
+use indexmap::IndexMap;
 use matraz_ship::gate::{Report, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -140,6 +141,53 @@ fn search(tracker: &Tracker, filter: &str) -> Result<Vec<Version>> {
     let answer = tracker.wait(tracker.client().get("model-versions/search", &query))?;
     let found = answer.get("model_versions").and_then(Json::as_array);
     Ok(found.into_iter().flatten().filter_map(Version::from_json).collect())
+}
+
+/// A version with what its run reached.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// The version.
+    #[serde(flatten)]
+    pub version: Version,
+    /// The aliases that point at it.
+    pub aliases: Vec<String>,
+    /// The run's name, when the run is there.
+    pub run_name: Option<String>,
+    /// The verdict of the run's last gate.
+    pub gate: Option<String>,
+    /// The run's metrics.
+    pub metrics: IndexMap<String, f64>,
+}
+
+/// All versions of a model with their aliases and what their runs reached, newest first.
+pub fn list(tracker: &Tracker, model: &str) -> Result<Vec<Listed>> {
+    let answer = tracker.wait(tracker.client().get("registered-models/get", &[("name", model)]))?;
+    let aliases: Vec<(&str, &str)> = answer
+        .pointer("/registered_model/aliases")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some((entry.get("alias")?.as_str()?, entry.get("version")?.as_str()?)))
+        .collect();
+    let listed = |version: Version| {
+        let run = match version.run_id.as_str() {
+            "" => None,
+            id => match run::get(tracker, id) {
+                Ok(run) => Some(run),
+                Err(Error::Tracking(error)) if error.is_missing() => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let pointing = aliases.iter().filter(|(_, number)| *number == version.version);
+        Ok(Listed {
+            aliases: pointing.map(|(alias, _)| (*alias).to_owned()).collect(),
+            run_name: run.as_ref().map(|run| run.name.clone()),
+            gate: run.as_ref().and_then(|run| run.tag(tag::GATE).map(str::to_owned)),
+            metrics: run.map(|run| run.metrics).unwrap_or_default(),
+            version,
+        })
+    };
+    versions(tracker, model)?.into_iter().map(listed).collect()
 }
 
 /// One version by its number.

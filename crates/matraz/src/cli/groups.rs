@@ -11,7 +11,7 @@ pub type Groups = &'static [(&'static str, &'static [&'static str])];
 pub fn grouped(command: Command, groups: Groups) -> Command {
     let mut sections = String::new();
     let is_named = |name: &str| groups.iter().any(|(_, names)| names.contains(&name));
-    let width = command.get_subcommands().map(|inner| inner.get_name().len()).max().unwrap_or(0);
+    let width = command.get_subcommands().map(|inner| names_of(inner).len()).max().unwrap_or(0);
     for (place, (heading, names)) in groups.iter().enumerate() {
         let mut shown: Vec<&Command> =
             names.iter().filter_map(|name| command.find_subcommand(name)).collect();
@@ -25,13 +25,20 @@ pub fn grouped(command: Command, groups: Groups) -> Command {
         let _ = writeln!(sections, "{heading}:");
         for inner in shown {
             let about = inner.get_about().map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(sections, "  {:width$}  {about}", inner.get_name());
+            let _ = writeln!(sections, "  {:width$}  {about}", names_of(inner));
         }
         sections.push('\n');
     }
     command.help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{sections}Options:\n{{options}}"
     ))
+}
+
+/// The command's name and its other names.
+fn names_of(command: &Command) -> String {
+    let mut names = vec![command.get_name()];
+    names.extend(command.get_visible_aliases());
+    names.join(", ")
 }
 
 #[cfg(test)]

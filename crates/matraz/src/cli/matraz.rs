@@ -4,6 +4,7 @@ pub mod completion;
 pub mod example;
 pub mod gate;
 pub mod init;
+pub mod models;
 pub mod promote;
 pub mod reference;
 pub mod rollback;
@@ -39,6 +40,7 @@ enum Command {
     Track(mlflow::Shared),
     Runs(runs::Args),
     Gate(gate::Args),
+    Models(models::Args),
     Promote(promote::Args),
     Rollback(rollback::Args),
     Completion(completion::Args),
@@ -56,10 +58,10 @@ impl CommandLine for Cli {
 
     fn groups() -> Groups {
         &[
-            ("Project", &["init", "config", "remote", "root"]),
+            ("Project", &["init", "config", "remote", "cache", "check-ignore", "root"]),
             ("Data", &["add", "status", "commit", "checkout", "push", "fetch", "pull"]),
             ("Pipeline", &["repro", "dag", "params", "metrics", "plots"]),
-            ("Runs", &["runs", "experiments", "artifacts", "ui", "server"]),
+            ("Runs", &["runs", "experiments", "artifacts", "server"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
             ("This program", &["shims", "completion", "version"]),
         ]
@@ -74,6 +76,7 @@ impl CommandLine for Cli {
             Command::Example(args) => example::run(args, app),
             Command::Runs(args) => runs::run(args, app),
             Command::Gate(args) => gate::run(args, app),
+            Command::Models(args) => models::run(args, app),
             Command::Promote(args) => promote::run(args, app),
             Command::Rollback(args) => rollback::run(args, app),
             Command::Completion(args) => completion::run(args, app),

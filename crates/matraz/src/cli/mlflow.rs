@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod experiments;
+pub mod models;
 pub mod runs;
 pub mod server;
 pub mod store;
@@ -31,12 +32,13 @@ enum Command {
     #[command(flatten)]
     Shared(Shared),
     Runs(runs::Args),
+    Models(models::Args),
 }
 
 /// The commands that MLflow and Matraz have in common.
 #[derive(Subcommand, Debug)]
 pub enum Shared {
-    #[command(alias = "ui")]
+    #[command(visible_alias = "ui")]
     Server(server::Args),
     Experiments(experiments::Args),
     Artifacts(artifacts::Args),
@@ -62,6 +64,7 @@ impl CommandLine for Cli {
         match self.command {
             Command::Shared(command) => command.run(app),
             Command::Runs(args) => runs::run(args, app),
+            Command::Models(args) => models::run(args, app),
         }
     }
 
