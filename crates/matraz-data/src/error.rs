@@ -218,6 +218,24 @@ pub enum Error {
         /// The stage.
         stage: String,
     },
+    /// A name that git does not know.
+    #[error("unknown Git revision '{revision}'")]
+    NoSuchRevision {
+        /// The name.
+        revision: String,
+    },
+    /// A file that must be text is not UTF-8.
+    #[error("'{}' is not text in UTF-8", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is part of an output and that neither the workspace nor the cache has.
+    #[error("'{}' is neither in the workspace nor in the cache", path.display())]
+    NotAvailable {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder where a file must be.
     #[error("'{}' is a directory, expected a file", path.display())]
     NotAFile {
@@ -445,7 +463,8 @@ impl Explain for Error {
                 _ => Kind::Failed,
             },
             Self::GitTrackedOutput { .. } | Self::Declined => Kind::Conflict,
-            Self::NotAFile { .. } | Self::BinaryMetrics { .. } => Kind::Config,
+            Self::NotAFile { .. } | Self::BinaryMetrics { .. } | Self::NotText { .. } => Kind::Config,
+            Self::NoSuchRevision { .. } | Self::NotAvailable { .. } => Kind::Missing,
             Self::NoLinkKind { .. } => Kind::Conflict,
             Self::NoSuchTarget { .. } | Self::NoMatch { .. } | Self::CheckoutFailed { .. } => Kind::Missing,
             Self::MissingTree { .. } | Self::NothingThere { .. } => Kind::Missing,

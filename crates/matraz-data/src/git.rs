@@ -66,6 +66,73 @@ impl Git {
         Some(name.shorten().to_str_lossy().into_owned())
     }
 
+    /// The commit that a revision names (`HEAD~1`, a branch, a tag, the beginning of a hash); `None` when there is none.
+    pub fn resolve(&self, revision: &str) -> Option<String> {
+        let repo = self.inner.to_thread_local();
+        let id = repo.rev_parse_single(BStr::new(revision)).ok()?;
+        let commit = id.object().ok()?.peel_to_kind(gix::object::Kind::Commit).ok()?;
+        Some(commit.id.to_string())
+    }
+
+    /// The content of the file at `path`, an absolute path in the work tree, in a commit; `None` when there was none.
+    pub fn read_at(&self, commit: &str, path: &Path) -> Result<Option<Vec<u8>>> {
+        let Some(inside) = self.inside(path) else { return Ok(None) };
+        let repo = self.inner.to_thread_local();
+        let tree = tree_of(&repo, commit)?;
+        let entry = tree.lookup_entry_by_path(&inside).map_err(failed("read a commit"))?;
+        let Some(entry) = entry.filter(|entry| entry.mode().is_blob()) else { return Ok(None) };
+        let object = entry.object().map_err(failed("read a commit"))?;
+        Ok(Some(object.data.clone()))
+    }
+
+    /// The absolute paths of all files in a commit.
+    pub fn files_at(&self, commit: &str) -> Result<Vec<PathBuf>> {
+        let repo = self.inner.to_thread_local();
+        let tree = tree_of(&repo, commit)?;
+        let mut recorder = gix::traverse::tree::Recorder::default();
+        tree.traverse().breadthfirst(&mut recorder).map_err(failed("read a commit"))?;
+        let files = recorder.records.into_iter().filter(|record| record.mode.is_blob_or_symlink());
+        Ok(files.map(|record| self.root.join(record.filepath.to_str_lossy().as_ref())).collect())
+    }
+
+    /// The local branches and their commits, by name.
+    pub fn branches(&self) -> Result<Vec<(String, String)>> {
+        self.references("refs/heads/")
+    }
+
+    /// The tags and their commits, by name.
+    pub fn tags(&self) -> Result<Vec<(String, String)>> {
+        self.references("refs/tags/")
+    }
+
+    /// All commits that a branch or tag leads to, the newest first.
+    pub fn commits(&self) -> Result<Vec<String>> {
+        let repo = self.inner.to_thread_local();
+        let mut tips: Vec<gix::ObjectId> = Vec::new();
+        for (_, commit) in self.references("refs/heads/")?.into_iter().chain(self.references("refs/tags/")?) {
+            tips.push(gix::ObjectId::from_hex(commit.as_bytes()).map_err(failed("read a reference"))?);
+        }
+        tips.extend(repo.head_id().ok().map(gix::Id::detach));
+        let newest_first = gix::revision::walk::Sorting::ByCommitTime(Default::default());
+        let walk = repo.rev_walk(tips).sorting(newest_first).all().map_err(failed("walk the commits"))?;
+        walk.map(|info| info.map(|info| info.id.to_string()).map_err(failed("walk the commits"))).collect()
+    }
+
+    fn references(&self, prefix: &str) -> Result<Vec<(String, String)>> {
+        let repo = self.inner.to_thread_local();
+        let platform = repo.references().map_err(failed("read the references"))?;
+        let mut found = Vec::new();
+        for reference in platform.prefixed(prefix).map_err(failed("read the references"))? {
+            let Ok(mut reference) = reference else { continue };
+            let name = reference.name().as_bstr().to_str_lossy().trim_start_matches(prefix).to_owned();
+            if let Ok(id) = reference.peel_to_id() {
+                found.push((name, id.to_string()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     /// Whether git tracks the file, or a file below the folder, at `path`.
     pub fn is_tracked(&self, path: &Path) -> Result<bool> {
         let Some(inside) = self.inside(path) else { return Ok(false) };
@@ -239,6 +306,12 @@ fn same_folder(a: &Path, b: &Path) -> bool {
         (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
         _ => false,
     }
+}
+
+fn tree_of<'r>(repo: &'r gix::Repository, commit: &str) -> Result<gix::Tree<'r>> {
+    let id = gix::ObjectId::from_hex(commit.as_bytes()).map_err(failed("read a commit"))?;
+    let commit = repo.find_commit(id).map_err(failed("read a commit"))?;
+    commit.tree().map_err(failed("read a commit"))
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::ignore::Ignore;
 use crate::stage::address::{join, relative};
-use crate::stage::document::{self, Document};
+use crate::stage::document::Document;
 use crate::stage::dvc_yaml::{self, PipelineFile};
 use crate::stage::template::Style;
-use crate::stage::{Address, DATA_SUFFIX, LockFile, PIPELINE_FILE, Stage, dot_dvc};
+use crate::stage::{Address, DATA_SUFFIX, LOCK_FILE, LockFile, PIPELINE_FILE, Stage, dot_dvc};
+use crate::view::View;
 use crate::{Error, Repo, Result};
 
 /// The stages of a project.
@@ -26,7 +26,8 @@ pub struct Index {
 impl Index {
     /// Reads all `dvc.yaml`, `dvc.lock` and `.dvc` files of the project. Folders that are outputs are not entered.
     pub fn load(repo: &Repo) -> Result<Self> {
-        let ignore = Ignore::new(&repo.root);
+        let view = View::workspace(repo);
+        let ignore = repo.ignore();
         let mut index = Self::default();
         let mut outs: HashSet<PathBuf> = HashSet::new();
         let mut pending = vec![repo.root.clone()];
@@ -47,7 +48,7 @@ impl Index {
             files.sort();
             for file in files {
                 let known = index.stages.len();
-                index.read(repo, &ignore, &file)?;
+                index.read(&view, &file)?;
                 outs.extend(
                     index.stages[known..].iter().flat_map(|stage| &stage.outs).map(|out| out.path.clone()),
                 );
@@ -66,37 +67,66 @@ impl Index {
     /// Reads one `dvc.yaml` or `.dvc` file (and the lock file beside it).
     pub fn load_file(repo: &Repo, file: &Path) -> Result<Self> {
         let mut index = Self::default();
-        index.read(repo, &Ignore::new(&repo.root), file)?;
+        index.read(&View::workspace(repo), file)?;
         Ok(index)
     }
 
-    fn read(&mut self, repo: &Repo, ignore: &Ignore, file: &Path) -> Result<()> {
-        refuse_git_ignored(repo, file)?;
-        let Some(document) = document::read(file)? else {
+    /// Reads the files of a moment, which may be a commit.
+    pub fn load_at(view: &View<'_>) -> Result<Self> {
+        if view.is_workspace() {
+            return Self::load(view.repo);
+        }
+        let mut files = view.files(&view.repo.root)?;
+        files.retain(|file| is_project_file(file));
+        // Files of a folder come before those of the folders in it.
+        files.sort_by_key(|file| (file.parent().map(Path::to_path_buf), file.clone()));
+        let mut index = Self::default();
+        for file in files {
+            let in_output = index.stages.iter().flat_map(|stage| &stage.outs).any(|out| file.starts_with(&out.path));
+            if !in_output && !view.repo.ignore().is_ignored(&file, false)? {
+                index.read(view, &file)?;
+            }
+        }
+        Ok(index)
+    }
+
+    fn read(&mut self, view: &View<'_>, file: &Path) -> Result<()> {
+        let repo = view.repo;
+        if view.is_workspace() {
+            refuse_git_ignored(repo, file)?;
+        }
+        let Some(text) = view.read_text(file)? else {
             return Err(Error::NoSuchFile { path: file.to_path_buf() });
         };
+        let document = Document::new(file, text);
         if file.file_name().is_some_and(|name| name == PIPELINE_FILE) {
-            return self.read_pipeline(repo, ignore, document);
+            return self.read_pipeline(view, document);
         }
         let mut stage = dot_dvc::parse(&document)?;
         settle_paths(repo, &mut stage);
-        check_ignored(ignore, &stage)?;
+        check_ignored(view, &stage)?;
         self.stages.push(stage);
         Ok(())
     }
 
-    fn read_pipeline(&mut self, repo: &Repo, ignore: &Ignore, document: Document) -> Result<()> {
+    fn read_pipeline(&mut self, view: &View<'_>, document: Document) -> Result<()> {
+        let repo = view.repo;
         let path = document.path.clone();
-        let read = |path: &Path| matraz_base::file::read_if_present(path).map_err(Error::io("read", path));
-        let mut file = dvc_yaml::parse(document, style(repo), &read)?;
-        let lock = LockFile::beside(&path)?;
-        refuse_git_ignored(repo, &lock.path)?;
+        let mut file = dvc_yaml::parse(document, style(repo), &|path| view.read_text(path))?;
+        let lock_path = path.with_file_name(LOCK_FILE);
+        let lock = match view.read_text(&lock_path)? {
+            Some(text) => LockFile::parse(&Document::new(&lock_path, text))?,
+            None => LockFile::absent(lock_path),
+        };
+        if view.is_workspace() {
+            refuse_git_ignored(repo, &lock.path)?;
+        }
         for stage in &mut file.stages {
             settle_paths(repo, stage);
-            check_ignored(ignore, stage)?;
+            check_ignored(view, stage)?;
             lock.fill(stage);
         }
-        self.stages.append(&mut file.stages.clone());
+        self.stages.extend(file.stages.iter().cloned());
         self.pipelines.push(file);
         self.locks.insert(path, lock);
         Ok(())
@@ -177,10 +207,10 @@ fn settle_paths(repo: &Repo, stage: &mut Stage) {
     }
 }
 
-fn check_ignored(ignore: &Ignore, stage: &Stage) -> Result<()> {
+fn check_ignored(view: &View<'_>, stage: &Stage) -> Result<()> {
     for out in &stage.outs {
         let is_dir = out.digest.map_or_else(|| out.path.is_dir(), |digest| digest.is_dir());
-        if let Some(verdict) = ignore.verdict(&out.path, is_dir)?
+        if let Some(verdict) = view.repo.ignore().verdict(&out.path, is_dir)?
             && verdict.ignored
         {
             return Err(Error::IgnoredOutput { path: out.path.clone(), pattern: verdict.pattern });

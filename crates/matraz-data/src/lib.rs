@@ -26,6 +26,7 @@ pub mod repo;
 pub mod stage;
 pub mod status;
 pub mod target;
+pub mod view;
 pub mod workspace;
 
 pub use error::Error;

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use matraz_base::{Map, Value};
 
+use super::data::Snapshot;
 use crate::index::Index;
 use crate::stage::address::join;
 use crate::stage::params;
 use crate::{Error, Repo, Result};
 
-/// A metrics file of the workspace.
+/// A metrics file.
 #[derive(Debug)]
 pub struct MetricsFile {
     /// Where it is.
@@ -33,6 +34,26 @@ pub fn load_from(index: &Index) -> Result<Vec<MetricsFile>> {
             if path.is_file() && !files.iter().any(|file| file.path == path) {
                 files.push(MetricsFile { values: read(&path), path });
             }
+        }
+    }
+    Ok(files)
+}
+
+/// The metrics of a moment. A folder stands for all files below it; `targets`, absolute paths, for what the project
+/// calls metrics. Files that are not there are errors.
+pub fn load_at(snapshot: &mut Snapshot<'_>, targets: &[PathBuf]) -> Result<Vec<MetricsFile>> {
+    let wanted = if targets.is_empty() { paths(&snapshot.index) } else { targets.to_vec() };
+    let mut files: Vec<MetricsFile> = Vec::new();
+    for path in wanted {
+        for path in snapshot.expand(&path)? {
+            if files.iter().any(|file| file.path == path) {
+                continue;
+            }
+            let values = snapshot.read_text(&path).and_then(|text| match text {
+                Some(text) => Ok(numbers(params::parse(&path, &text)?)),
+                None => Err(Error::NoSuchFile { path: path.clone() }),
+            });
+            files.push(MetricsFile { path, values });
         }
     }
     Ok(files)

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use matraz_base::Value;
 
+use super::data::Snapshot;
 use crate::index::Index;
 use crate::stage::address::join;
 use crate::stage::{PARAMS_FILE, params};
 use crate::{Error, Repo, Result};
 
-/// A parameters file of the workspace.
+/// A parameters file.
 #[derive(Debug)]
 pub struct ParamsFile {
     /// Where it is.
@@ -33,6 +34,32 @@ pub fn load_from(index: &Index, root: &Path) -> Result<Vec<ParamsFile>> {
                 files
                     .push(ParamsFile { values: params::parse(&path, &text).map(|v| choose(v, &keys)), path });
             }
+        }
+    }
+    Ok(files)
+}
+
+/// The parameters of a moment; `targets`, absolute paths, instead of what the project reads. Files that are not there
+/// are errors.
+pub fn load_at(snapshot: &mut Snapshot<'_>, targets: &[PathBuf], deps_only: bool) -> Result<Vec<ParamsFile>> {
+    let root = snapshot.view.repo.root.clone();
+    let mut wanted = wanted(&snapshot.index, &root, deps_only);
+    if !targets.is_empty() {
+        wanted = targets.iter().map(|path| (path.clone(), Vec::new())).collect();
+    }
+    let default = root.join(PARAMS_FILE);
+    let asked_for = |index: &Index| index.stages.iter().flat_map(|s| &s.params).any(|p| p.path == default);
+    let mut files = Vec::new();
+    for (path, keys) in wanted {
+        for path in snapshot.expand(&path)? {
+            let values = match snapshot.read_text(&path) {
+                // Nobody has to have the default file.
+                Ok(None) if path == default && targets.is_empty() && !asked_for(&snapshot.index) => continue,
+                Ok(None) => Err(Error::NoSuchFile { path: path.clone() }),
+                Ok(Some(text)) => params::parse(&path, &text).map(|values| choose(values, &keys)),
+                Err(error) => Err(error),
+            };
+            files.push(ParamsFile { path, values });
         }
     }
     Ok(files)

@@ -33,8 +33,13 @@ impl LockFile {
         let path = dvc_yaml.with_file_name(LOCK_FILE);
         match document::read(&path)? {
             Some(document) => Self::parse(&document),
-            None => Ok(Self { path, entries: IndexMap::new(), datasets: None, text: None }),
+            None => Ok(Self::absent(path)),
         }
+    }
+
+    /// The lock file that is not there yet.
+    pub fn absent(path: PathBuf) -> Self {
+        Self { path, entries: IndexMap::new(), datasets: None, text: None }
     }
 
     /// Reads a lock file.

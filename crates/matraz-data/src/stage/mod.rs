@@ -13,6 +13,7 @@ mod item;
 pub mod lock;
 pub mod output;
 pub mod params;
+mod python;
 #[expect(clippy::module_inception, reason = "the file that defines `Stage` is where one looks for it")]
 pub mod stage;
 pub mod template;

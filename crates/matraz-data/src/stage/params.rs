@@ -1,4 +1,4 @@
-//! Parameter files: YAML, JSON and TOML by the ending of their name; YAML when it is another one.
+//! Parameter files: YAML, JSON, TOML and Python by the ending of their name; YAML when it is another one.
 
 use std::path::Path;
 
@@ -13,12 +13,11 @@ pub fn parse(path: &Path, text: &str) -> Result<Value> {
     let value = match suffix.as_str() {
         "json" => parse_json(path, text)?,
         "toml" => parse_toml(path, text)?,
-        "py" => {
-            return Err(Error::NotYet {
-                what: "reading parameters from a Python file".into(),
-                place: Some(Box::new(Place::file(path))),
-            });
-        }
+        "py" => super::python::parse(text).ok_or_else(|| Error::Definition {
+            message: "not valid Python".into(),
+            place: Box::new(Place::file(path)),
+            hint: Some("a bracket or a string is open at the end".into()),
+        })?,
         _ => parse_yaml(path, text)?,
     };
     Ok(if value == Value::Null { Value::Map(Map::new()) } else { value })

@@ -6,13 +6,18 @@ pub mod check_ignore;
 pub mod checkout;
 pub mod commit;
 pub mod config;
+pub mod dag;
 pub mod fetch;
 pub mod init;
+pub mod metrics;
+pub mod metrics_diff;
+pub mod metrics_show;
+pub mod params;
+pub mod params_diff;
 pub mod project;
 pub mod pull;
 pub mod push;
 pub mod remote;
-pub mod dag;
 pub mod repro;
 pub mod root;
 pub mod status;
@@ -60,6 +65,8 @@ pub enum Shared {
     Push(push::Args),
     Remote(remote::Args),
     Dag(dag::Args),
+    Metrics(metrics::Args),
+    Params(params::Args),
     Repro(repro::Args),
     Root(root::Args),
     Status(status::Args),
@@ -78,7 +85,7 @@ impl Shared {
             | Self::Checkout(_)
             | Self::Remote(_)
             | Self::Version(_) => 255,
-            Self::Dag(_) | Self::Repro(_) | Self::Root(_) => 255,
+            Self::Dag(_) | Self::Metrics(_) | Self::Params(_) | Self::Repro(_) | Self::Root(_) => 255,
         }
     }
 
@@ -96,6 +103,8 @@ impl Shared {
             Self::Push(args) => push::run(args, app),
             Self::Remote(args) => remote::run(args, app),
             Self::Dag(args) => dag::run(args, app),
+            Self::Metrics(args) => metrics::run(args, app),
+            Self::Params(args) => params::run(args, app),
             Self::Repro(args) => repro::run(args, app),
             Self::Root(args) => root::run(args, app),
             Self::Status(args) => status::run(args, app),
@@ -148,10 +157,8 @@ impl CommandLine for Cli {
             "ls",
             "list-url",
             "ls-url",
-            "metrics",
             "move",
             "mv",
-            "params",
             "plots",
             "queue",
             "stage",

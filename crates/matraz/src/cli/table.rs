@@ -62,6 +62,36 @@ pub fn markdown(columns: &[Column], rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
+/// Aligned columns without rules, as DVC prints them.
+pub fn plain(headers: &[String], rows: &[Vec<String>]) -> String {
+    let widths = widths(headers, rows);
+    let line = |cells: &[String]| padded(cells, &widths).join("  ").trim_end().to_owned();
+    let lines: Vec<String> = std::iter::once(line(headers)).chain(rows.iter().map(|row| line(row))).collect();
+    lines.join("\n")
+}
+
+/// A Markdown table with aligned columns, as DVC prints it: with an empty line at the end.
+pub fn github(headers: &[String], rows: &[Vec<String>]) -> String {
+    let widths = widths(headers, rows);
+    let line = |cells: &[String]| format!("| {} |", padded(cells, &widths).join(" | "));
+    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
+    let mut lines = vec![line(headers), format!("|{}|", rule.join("|"))];
+    lines.extend(rows.iter().map(|row| line(row)));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn widths(headers: &[String], rows: &[Vec<String>]) -> Vec<usize> {
+    let count = |text: &String| text.chars().count();
+    (0..headers.len())
+        .map(|n| rows.iter().filter_map(|row| row.get(n)).map(count).fold(count(&headers[n]) + 2, usize::max))
+        .collect()
+}
+
+fn padded(cells: &[String], widths: &[usize]) -> Vec<String> {
+    cells.iter().zip(widths).map(|(cell, &width)| format!("{cell:width$}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,165 @@
+//! `dvc metrics diff`
+
+use std::path::{Path, PathBuf};
+
+use matraz_base::value::python_json;
+use matraz_base::{Failure, Map, Progress, Value};
+use matraz_data::compare::data::Snapshot;
+use matraz_data::compare::diff::{self, Differences, Values};
+use matraz_data::compare::metrics;
+use matraz_data::stage::address::{join, relative};
+use matraz_data::view::View;
+use matraz_data::{Repo, Result};
+
+use super::metrics_show::{PRECISION, cell};
+use crate::app::App;
+use crate::cli::table;
+use crate::exit::Exit;
+
+/// Compare metrics between two moments
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The older commit
+    #[arg(default_value = "HEAD")]
+    a_rev: String,
+    /// The newer commit
+    #[arg(default_value = "workspace")]
+    b_rev: String,
+    /// Metrics files [default: all of the project]
+    #[arg(long, num_args = 0.., value_name = "PATH")]
+    targets: Vec<String>,
+    /// Folders stand for all files below them
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Unchanged metrics too
+    #[arg(long)]
+    all: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print a Markdown table
+    #[arg(long)]
+    md: bool,
+    /// Without the files
+    #[arg(long)]
+    no_path: bool,
+    /// Round to this many decimals
+    #[arg(long, value_name = "N")]
+    precision: Option<usize>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    let repo = Repo::open(&app.cwd, &app.places())?;
+    let targets: Vec<_> = args.targets.iter().map(|target| join(&app.cwd, target)).collect();
+    let load = |snapshot: &mut Snapshot<'_>| -> Result<Vec<(PathBuf, Result<Value>)>> {
+        Ok(metrics::load_at(snapshot, &targets)?.into_iter().map(|file| (file.path, file.values)).collect())
+    };
+    let differences = compare(&repo, app, [&args.a_rev, &args.b_rev], args.all, &load)?;
+    let layout = Layout {
+        title: "Metric",
+        json: args.json,
+        markdown: args.md,
+        path: !args.no_path,
+        change: true,
+        precision: args.precision.unwrap_or(PRECISION),
+    };
+    app.out.raw(&layout.render(&differences, [&args.a_rev, &args.b_rev], &app.cwd));
+    Ok(Exit::OK)
+}
+
+/// Reads the files of one moment.
+pub type Load<'l> = &'l dyn Fn(&mut Snapshot<'_>) -> Result<Vec<(PathBuf, Result<Value>)>>;
+
+/// Compares two moments; a project without a commit has nothing to compare.
+pub fn compare(
+    repo: &Repo,
+    app: &App,
+    revisions: [&str; 2],
+    unchanged: bool,
+    load: Load<'_>,
+) -> Result<Differences> {
+    if repo.git.as_ref().is_none_or(|git| git.head_commit().is_none()) {
+        return Ok(Differences::new());
+    }
+    let mut sides: Vec<Values> = Vec::new();
+    let mut failed = Vec::new();
+    for revision in revisions {
+        let files = load(&mut Snapshot::take(View::at(repo, revision)?)?)?;
+        if files.iter().any(|(_, values)| values.is_err()) {
+            failed.push(revision);
+        }
+        sides.push(files.into_iter().map(|(path, values)| (path, values.ok())).collect());
+    }
+    if !failed.is_empty() {
+        app.out.warn(&format!("failed to load some files of these revisions: '{}'", failed.join(", ")));
+    }
+    Ok(diff::diff(&sides[0], &sides[1], unchanged))
+}
+
+/// How differences are written.
+pub struct Layout {
+    /// What the names name.
+    pub title: &'static str,
+    /// As JSON.
+    pub json: bool,
+    /// As a Markdown table.
+    pub markdown: bool,
+    /// With the files.
+    pub path: bool,
+    /// With the difference of numbers.
+    pub change: bool,
+    /// Decimals of floats.
+    pub precision: usize,
+}
+
+impl Layout {
+    /// The text, with its final newline.
+    pub fn render(&self, differences: &Differences, revisions: [&str; 2], cwd: &Path) -> String {
+        if self.json {
+            return format!("{}\n", python_json(&as_value(differences, cwd), false));
+        }
+        let mut headers: Vec<String> = if self.path { vec!["Path".into()] } else { Vec::new() };
+        headers.extend([self.title.into(), revisions[0].into(), revisions[1].into()]);
+        if self.change {
+            headers.push("Change".into());
+        }
+        let mut rows = Vec::new();
+        for (path, names) in differences {
+            for (name, delta) in names {
+                let mut row = if self.path { vec![relative(path, cwd)] } else { Vec::new() };
+                row.extend([
+                    name.clone(),
+                    cell(&delta.old, self.precision),
+                    cell(&delta.new, self.precision),
+                ]);
+                if self.change {
+                    row.push(delta.diff.as_ref().map_or("-".into(), |diff| cell(diff, self.precision)));
+                }
+                rows.push(row);
+            }
+        }
+        match (self.markdown, rows.is_empty()) {
+            (true, _) => format!("{}\n", table::github(&headers, &rows)),
+            (false, true) => String::new(),
+            (false, false) => format!("{}\n", table::plain(&headers, &rows)),
+        }
+    }
+}
+
+fn as_value(differences: &Differences, cwd: &Path) -> Value {
+    let mut files = Map::new();
+    for (path, names) in differences {
+        let mut entries = Map::new();
+        for (name, delta) in names {
+            let mut entry = Map::new();
+            entry.insert("old".into(), delta.old.clone());
+            entry.insert("new".into(), delta.new.clone());
+            if let Some(diff) = &delta.diff {
+                entry.insert("diff".into(), diff.clone());
+            }
+            entries.insert(name.clone(), Value::Map(entry));
+        }
+        files.insert(relative(path, cwd), Value::Map(entries));
+    }
+    Value::Map(files)
+}
