@@ -328,7 +328,8 @@ mod tests {
 
     #[test]
     fn listings() {
-        let entry = |path: &str, size| Entry { path: path.into(), is_folder: size == None, size };
+        let entry =
+            |path: &str, size: Option<u64>| Entry { path: path.into(), is_folder: size.is_none(), size };
         assert_eq!(listing(&[]), "[]");
         assert_eq!(
             listing(&[entry("one.txt", Some(4)), entry("sub", None)]),
