@@ -34,7 +34,7 @@ ui/dist/index.html: ui/node_modules/.package-lock.json $(shell find ui/src ui/in
 tools:
 	@scripts/need.sh cargo node npm git cc
 
-test: lint test-rust test-interop test-ui test-demo test-journey
+test: lint test-rust test-gen test-interop test-ui test-demo test-journey
 
 lint: tools ui
 	cargo fmt --all --check
@@ -67,7 +67,10 @@ browser:
 	@scripts/browser.sh
 
 gen: $(DEBUG)
-	$(DEBUG) gen docs ui/src/api
+	$(DEBUG) gen docs
+
+test-gen: $(DEBUG)
+	MATRAZ=$(DEBUG) scripts/test-gen.sh
 
 bench: build python
 	MATRAZ=$(RELEASE) $(PYTHON) bench/run.py

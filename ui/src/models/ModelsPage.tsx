@@ -46,9 +46,9 @@ export function ModelsPage() {
         q === "" ? (
           <Empty title="No registered models">
             <p>
-              Name the model in <code>matraz.yaml</code>; a run that passes the gate is then registered:
+              Name the model in <code>matraz.yaml</code>; the newest run that passes the gate is then registered by
             </p>
-            <Command>matraz gate</Command>
+            <Command>matraz promote</Command>
             <p>or register one from Python:</p>
             <Command>{'mlflow.register_model("runs:/RUN_ID/model", "NAME")'}</Command>
           </Empty>

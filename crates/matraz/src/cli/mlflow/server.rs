@@ -64,7 +64,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         .map_err(|source| Error::Runtime { source })?;
     runtime.block_on(async {
         let service = Service::open(options).await?;
-        let router = service.router().fallback(server::ui::serve);
+        let app_pages = service.guard(axum::Router::new().fallback(server::ui::serve));
+        let router = service.router().fallback_service(app_pages);
         let started =
             |address| app.out.result(&format!("Matraz listens on http://{address} (Ctrl-C ends it)"));
         let served = server::serve(router, &args.host, args.port, started).await;
