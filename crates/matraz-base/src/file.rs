@@ -12,12 +12,25 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Like [`write`], for content that is produced piece by piece.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let folder = match path.parent() {
+    let folder = folder_of(path);
+    fs::create_dir_all(folder)?;
+    let mut temp = temporary_beside(path)?;
+    fill(temp.as_file_mut())?;
+    temp.as_file().sync_all()?;
+    temp.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder);
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    let old = fs::metadata(path).ok();
+    }
+}
+
+/// A temporary file in the same folder with the permission bits of `path`, or those of a new file.
+fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".matraz-").suffix(".tmp");
     #[cfg(unix)]
@@ -25,14 +38,49 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut temp = builder.tempfile_in(folder)?;
-    fill(temp.as_file_mut())?;
-    if let Some(old) = old {
+    let temp = builder.tempfile_in(folder_of(path))?;
+    if let Ok(old) = fs::metadata(path) {
         temp.as_file().set_permissions(old.permissions())?;
     }
-    temp.as_file().sync_all()?;
-    temp.persist(path).map_err(|error| error.error)?;
-    sync_folder(folder);
+    Ok(temp)
+}
+
+/// How many wait for the disk at the same time.
+const SYNCING_THREADS: usize = 32;
+
+/// Like [`write`] for many files: all are written before any is renamed, so that the disk is waited for about once and
+/// not once a file. After a failure the files before the faulty one may have been replaced.
+pub fn write_many<P: AsRef<Path>>(files: &[(P, Vec<u8>)]) -> io::Result<()> {
+    let mut ready = Vec::with_capacity(files.len());
+    for (path, bytes) in files {
+        let path = path.as_ref();
+        let folder = folder_of(path);
+        fs::create_dir_all(folder)?;
+        let mut temp = temporary_beside(path)?;
+        temp.as_file_mut().write_all(bytes)?;
+        ready.push((temp, path, folder));
+    }
+    // Filesystems commit once for all who wait at the same time.
+    let share = ready.len().div_ceil(SYNCING_THREADS).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = ready
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().try_for_each(|(temp, ..)| temp.as_file().sync_all())))
+            .collect();
+        parts
+            .into_iter()
+            .try_for_each(|part| part.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())))
+    })?;
+    let mut folders = Vec::new();
+    for (temp, path, folder) in ready {
+        temp.persist(path).map_err(|error| error.error)?;
+        if folders.last() != Some(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders.sort_unstable();
+    folders.dedup();
+    folders.into_iter().for_each(sync_folder);
     Ok(())
 }
 
@@ -68,5 +116,19 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn many_files_are_written_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |n: usize| folder.path().join(format!("{}/{n}", n % 3));
+        for round in 0..2 {
+            let files: Vec<_> = (0..10).map(|n| (path(n), format!("{round} {n}").into_bytes())).collect();
+            write_many(&files).unwrap();
+            for (path, content) in &files {
+                assert_eq!(&fs::read(path).unwrap(), content);
+            }
+        }
+        assert_eq!(fs::read_dir(folder.path().join("0")).unwrap().count(), 4);
     }
 }

@@ -3,10 +3,12 @@
 //! Each target gets a `.dvc` file beside it and a line in `.gitignore`; its content goes into the cache. A target that
 //! is or lies in data that are tracked already brings those up to date.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use indexmap::IndexMap;
 use matraz_base::process::Interrupt;
 use matraz_base::progress::Progress;
 
@@ -20,7 +22,7 @@ use crate::remote::Remote;
 use crate::repo::DVC_DIR;
 use crate::stage::address::{join, relative};
 use crate::stage::{Address, DATA_SUFFIX, Output, Stage, dot_dvc};
-use crate::target::output_at;
+use crate::target::OutputMap;
 use crate::workspace::{self, Content, Target};
 use crate::{Error, Repo, Result};
 
@@ -86,7 +88,7 @@ pub fn transfer(
         return Err(Error::NothingThere { path: path.parent().unwrap_or(&path).to_path_buf() });
     }
     let index = Index::load(repo)?;
-    let mut job = find_or_make(repo, &index, &target, cwd)?;
+    let mut job = find_or_make(repo, &index, &OutputMap::of(&index), &target, cwd)?;
     if !job.part.is_empty() {
         return Err(Error::InsideFile { file: job.stage.outs[0].path.clone(), path });
     }
@@ -143,12 +145,12 @@ pub fn add(
 ) -> Result<Report> {
     let stop = interrupt.flag();
     let index = Index::load(repo)?;
+    let outputs = OutputMap::of(&index);
     let mut jobs: Vec<Job> = Vec::new();
+    let mut named = HashSet::new();
     for target in targets {
-        let job = find_or_make(repo, &index, target, cwd)?;
-        // A second target of the same data follows the first.
-        let twice = jobs.iter().any(|other| other.path == job.path && other.part == job.part);
-        if !twice {
+        let job = find_or_make(repo, &index, &outputs, target, cwd)?;
+        if named.insert(job.path.clone()) {
             jobs.push(job);
         }
     }
@@ -172,51 +174,41 @@ pub fn add(
         workspace::save_many(repo, &mut cache, &looked_at, progress, stop)?
     };
     // Several targets may lie in one folder; the later ones go on from where the earlier ones left it.
-    let mut updated: Vec<Stage> = Vec::new();
-    let mut newly_ignored = Vec::new();
+    let mut updated: IndexMap<Address, Stage> = IndexMap::new();
+    let mut parts: Vec<(Output, String)> = Vec::new();
     for ((job, content), keeps_legacy) in jobs.into_iter().zip(contents).zip(legacy_kept) {
-        let mut stage = updated
-            .iter()
-            .find(|stage| stage.address == job.stage.address)
-            .cloned()
-            .unwrap_or_else(|| job.stage.clone());
-        let outcome = (|| -> Result<()> {
-            let Some(out) = stage.outs.iter_mut().find(|out| job.path.starts_with(&out.path)) else {
-                return Err(Error::NothingThere { path: job.path.clone() });
-            };
-            if !keeps_legacy {
-                record(repo, &mut cache, out, &job, content, options.no_commit)?;
+        let mut stage = updated.get(&job.stage.address).unwrap_or(&job.stage).clone();
+        let recorded = match stage.outs.iter_mut().find(|out| job.path.starts_with(&out.path)) {
+            None => Err(Error::NothingThere { path: job.path.clone() }),
+            Some(out) => {
+                let recorded = if keeps_legacy {
+                    Ok(())
+                } else {
+                    record(repo, &mut cache, out, &job, content, options.no_commit)
+                };
+                recorded.map(|()| parts.push((out.clone(), job.part.clone())))
             }
-            let out = out.clone();
-            if let Some(git) = &repo.git
-                && let Some(file) = git.ignore(&out.path)?
-            {
-                report.changed.push(file);
-                newly_ignored.push(out.path.clone());
-            }
-            if !options.no_commit && !options.no_relink {
-                let wanted = [Wanted { output: &out, part: job.part.clone() }];
-                checkout::relink_if_needed(repo, &mut cache, &wanted, progress, stop)?;
-            }
-            dot_dvc::save(&stage)?;
-            Ok(())
-        })();
-        if let Err(error) = outcome {
+        };
+        if let Err(error) = recorded {
             failure = Some(error);
             break;
         }
-        let file = stage.address.file.clone();
-        report.changed.push(file.clone());
-        report.files.push(file);
-        updated.retain(|other| other.address != stage.address);
-        updated.push(stage);
+        report.files.push(stage.address.file.clone());
+        updated.insert(stage.address.clone(), stage);
     }
-    // DVC takes its lines out of `.gitignore` again when a target fails.
-    if let (Some(git), true) = (&repo.git, failure.is_some()) {
-        for path in newly_ignored {
-            git.stop_ignoring(&path)?;
-        }
+    // When a target fails, DVC leaves `.gitignore` as it was, also for those that did not.
+    if let (Some(git), None) = (&repo.git, &failure) {
+        let outs: Vec<&PathBuf> = parts.iter().map(|(out, _)| &out.path).collect();
+        report.changed.extend(git.ignore_many(&outs)?.files);
     }
+    if !options.no_commit && !options.no_relink {
+        let wanted: Vec<Wanted<'_>> =
+            parts.iter().map(|(output, part)| Wanted { output, part: part.clone() }).collect();
+        checkout::relink_if_needed(repo, &mut cache, &wanted, progress, stop)?;
+    }
+    let stages: Vec<Stage> = updated.into_values().collect();
+    dot_dvc::save_many(&stages)?;
+    report.changed.extend(report.files.iter().cloned());
     report.failure = failure;
     report.corrupted = cache.take_corrupted();
     report.changed.sort();
@@ -226,7 +218,13 @@ pub fn add(
 }
 
 /// The stage that tracks a target, or a new one.
-fn find_or_make(repo: &Repo, index: &Index, target: &str, cwd: &Path) -> Result<Job> {
+fn find_or_make(
+    repo: &Repo,
+    index: &Index,
+    outputs: &OutputMap<'_>,
+    target: &str,
+    cwd: &Path,
+) -> Result<Job> {
     let path = join(cwd, target);
     if target.is_empty() {
         return Err(Error::NothingThere { path });
@@ -240,7 +238,7 @@ fn find_or_make(repo: &Repo, index: &Index, target: &str, cwd: &Path) -> Result<
     if path.strip_prefix(&repo.root).is_ok_and(|inside| inside.iter().any(|part| part == DVC_DIR)) {
         return Err(Error::InternalPath { path });
     }
-    if let Some((number, out)) = output_at(index, &path) {
+    if let Some((number, out)) = outputs.at(&path) {
         let stage = &index.stages[number];
         if stage.cmd.is_some() {
             return Err(Error::StageOutput { path, stage: stage.address.display(cwd) });
@@ -281,13 +279,12 @@ pub(crate) fn check_graph<'s>(
     index: &Index,
     stages: impl Iterator<Item = &'s Stage>,
 ) -> Result<()> {
-    let mut all = index.stages.clone();
+    let mut all: IndexMap<&Address, &Stage> =
+        index.stages.iter().map(|stage| (&stage.address, stage)).collect();
     for stage in stages {
-        match all.iter_mut().find(|other| other.address == stage.address) {
-            Some(old) => *old = stage.clone(),
-            None => all.push(stage.clone()),
-        }
+        all.insert(&stage.address, stage);
     }
+    let all: Vec<Stage> = all.into_values().cloned().collect();
     Graph::build(&all, &repo.root).map(|_| ())
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Reading goes through `gix`, all of it in this file; adding to the index is left to the `git` program.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use gix::bstr::{BStr, ByteSlice};
 use gix::worktree::stack::state::ignore::Source;
@@ -20,6 +23,17 @@ pub const GITIGNORE: &str = ".gitignore";
 pub struct Git {
     inner: gix::ThreadSafeRepository,
     root: PathBuf,
+    /// What git ignores, as far as it was read. Building it anew for every question would read the same files again.
+    ignores: Mutex<Option<gix::worktree::Stack>>,
+}
+
+/// What [`Git::ignore_many`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// The `.gitignore` files that were written.
+    pub files: Vec<PathBuf>,
+    /// The paths that were not ignored before.
+    pub paths: Vec<PathBuf>,
 }
 
 impl std::fmt::Debug for Git {
@@ -47,7 +61,7 @@ impl Git {
             .find(|ancestor| same_folder(ancestor, &workdir))
             .map(Path::to_path_buf)
             .unwrap_or(workdir);
-        Some(Self { inner, root })
+        Some(Self { inner, root, ignores: Mutex::new(None) })
     }
 
     /// The root of the work tree.
@@ -154,14 +168,21 @@ impl Git {
         }
         let is_dir = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
         let repo = self.inner.to_thread_local();
-        let empty = gix::index::State::new(repo.object_hash());
-        let mut stack = repo
-            .excludes(&empty, None, Source::WorktreeThenIdMappingIfNotSkipped)
-            .map_err(failed("read what git ignores"))?;
+        let mut ignores = self.ignores.lock().unwrap_or_else(PoisonError::into_inner);
+        let stack = match ignores.as_mut() {
+            Some(stack) => stack,
+            None => {
+                let empty = gix::index::State::new(repo.object_hash());
+                let stack = repo
+                    .excludes(&empty, None, Source::WorktreeThenIdMappingIfNotSkipped)
+                    .map_err(failed("read what git ignores"))?;
+                ignores.insert(stack.detach())
+            }
+        };
         let mode = if is_dir { gix::index::entry::Mode::DIR } else { gix::index::entry::Mode::FILE };
         let platform = stack
-            .at_path(Path::new(&inside), Some(mode))
-            .map_err(|error| Error::Git { action: "read what git ignores", message: error.to_string() })?;
+            .at_path(Path::new(&inside), Some(mode), &repo.objects)
+            .map_err(failed("read what git ignores"))?;
         Ok(platform.is_excluded())
     }
 
@@ -219,26 +240,55 @@ impl Git {
     /// Makes git ignore `path` by a line in the `.gitignore` beside it, unless it is ignored already.
     /// Returns the changed file.
     pub fn ignore(&self, path: &Path) -> Result<Option<PathBuf>> {
-        if self.is_ignored(path)? {
-            return Ok(None);
-        }
-        let Some((file, entry)) = self.ignore_entry(path) else { return Ok(None) };
-        let mut text = read_text(&file)?;
-        if text.lines().any(|line| line == entry) {
-            return Ok(None);
-        }
-        if !text.is_empty() && !text.ends_with('\n') {
+        Ok(self.ignore_many(&[path])?.files.pop())
+    }
+
+    /// Makes git ignore several paths, writing each `.gitignore` once.
+    pub fn ignore_many<P: AsRef<Path>>(&self, paths: &[P]) -> Result<Ignored> {
+        self.forget_ignores();
+        let mut ignored = Ignored::default();
+        let mut texts: BTreeMap<PathBuf, String> = BTreeMap::new();
+        for path in paths {
+            let path = path.as_ref();
+            if self.is_ignored(path)? {
+                continue;
+            }
+            let Some((file, entry)) = self.ignore_entry(path) else { continue };
+            let text = match texts.entry(file) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let text = read_text(entry.key())?;
+                    entry.insert(text)
+                }
+            };
+            if text.lines().any(|line| line == entry) {
+                continue;
+            }
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&entry);
             text.push('\n');
+            ignored.paths.push(path.to_path_buf());
         }
-        text.push_str(&entry);
-        text.push('\n');
-        matraz_base::file::write(&file, text.as_bytes()).map_err(Error::io("write", &file))?;
-        Ok(Some(file))
+        for (file, text) in texts {
+            if read_text(&file)? != text {
+                matraz_base::file::write(&file, text.as_bytes()).map_err(Error::io("write", &file))?;
+                ignored.files.push(file);
+            }
+        }
+        self.forget_ignores();
+        Ok(ignored)
+    }
+
+    fn forget_ignores(&self) {
+        *self.ignores.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Removes the line that [`Git::ignore`] wrote, and the file when nothing is left in it.
     /// Returns the changed file if it still exists.
     pub fn stop_ignoring(&self, path: &Path) -> Result<Option<PathBuf>> {
+        self.forget_ignores();
         let Some((file, entry)) = self.ignore_entry(path) else { return Ok(None) };
         let text = read_text(&file)?;
         let kept: String = text.split_inclusive('\n').filter(|line| line.trim() != entry.trim()).collect();
@@ -259,7 +309,7 @@ impl Git {
         let name = path.file_name()?.to_string_lossy();
         let mut entry = String::from("/");
         for c in name.chars() {
-            if matches!(c, '[' | ']' | '!' | '*' | '#' | '?') {
+            if matches!(c, '\\' | '[' | ']' | '!' | '*' | '#' | '?') {
                 entry.push('\\');
             }
             entry.push(c);
@@ -375,6 +425,9 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\n*.log\n/a\\[1\\]\n");
         ours.stop_ignoring(&root.join("a[1]")).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\n*.log\n");
+        let odd = root.join("back\\slash");
+        ours.ignore(&odd).unwrap();
+        assert!(ours.is_ignored(&odd).unwrap());
         fs::write(&file, "/b\n").unwrap();
         assert_eq!(ours.stop_ignoring(&root.join("b")).unwrap(), None);
         assert!(!file.exists());

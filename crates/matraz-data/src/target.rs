@@ -1,15 +1,18 @@
 //! What users name on the command line: stages, `.dvc` files, outputs, paths inside outputs, folders.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+use indexmap::IndexSet;
 
 use crate::index::{Index, is_project_file};
 use crate::pipeline::graph::Graph;
+use crate::stage::Output;
 use crate::stage::address::join;
-use crate::stage::{Output, Stage};
 use crate::{Error, Repo, Result};
 
 /// A stage that a command is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Selection {
     /// Its number in the index.
     pub stage: usize,
@@ -56,20 +59,18 @@ pub fn select(
     if targets.is_empty() {
         return Ok((0..index.stages.len()).map(|stage| Selection { stage, only: None }).collect());
     }
-    let mut chosen: Vec<Selection> = Vec::new();
+    let outputs = OutputMap::of(index);
+    let mut chosen: IndexSet<Selection> = IndexSet::new();
     for target in targets {
-        for selection in select_one(repo, index, target, options, cwd)? {
-            if !chosen.contains(&selection) {
-                chosen.push(selection);
-            }
-        }
+        chosen.extend(select_one(repo, index, &outputs, target, options, cwd)?);
     }
-    Ok(chosen)
+    Ok(chosen.into_iter().collect())
 }
 
 fn select_one(
     repo: &Repo,
     index: &Index,
+    outputs: &OutputMap<'_>,
     target: &str,
     options: TargetOptions,
     cwd: &Path,
@@ -96,16 +97,30 @@ fn select_one(
     {
         return Ok(whole(with_deps(stages)?));
     }
-    match output_at(index, &path) {
+    match outputs.at(&path) {
         Some((stage, _)) if !target.is_empty() => Ok(vec![Selection { stage, only: Some(path) }]),
         _ => Err(Error::NoSuchTarget { target: target.to_owned() }),
     }
 }
 
-/// The output that is at `path` or holds it, with the number of its stage.
-pub fn output_at<'i>(index: &'i Index, path: &Path) -> Option<(usize, &'i Output)> {
-    let holds = |stage: &'i Stage| stage.outs.iter().find(|out| path.starts_with(&out.path));
-    index.stages.iter().enumerate().find_map(|(n, stage)| holds(stage).map(|out| (n, out)))
+/// The outputs of a project by path, for many questions.
+pub struct OutputMap<'i>(HashMap<&'i Path, (usize, &'i Output)>);
+
+impl<'i> OutputMap<'i> {
+    /// The outputs of all stages.
+    pub fn of(index: &'i Index) -> Self {
+        let outputs = index
+            .stages
+            .iter()
+            .enumerate()
+            .flat_map(|(n, stage)| stage.outs.iter().map(move |out| (out.path.as_path(), (n, out))));
+        Self(outputs.collect())
+    }
+
+    /// The output that is at `path` or holds it, with the number of its stage.
+    pub fn at(&self, path: &Path) -> Option<(usize, &'i Output)> {
+        path.ancestors().find_map(|ancestor| self.0.get(ancestor).copied())
+    }
 }
 
 /// Replaces patterns with `*`, `?`, `[…]` and `**` by the paths that they match, as a shell would.

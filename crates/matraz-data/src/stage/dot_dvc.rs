@@ -1,6 +1,6 @@
 //! `.dvc` files: data that no command of the project makes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use matraz_base::yaml::{self, Key, Node};
 use matraz_base::{Map, Value};
@@ -264,14 +264,23 @@ pub fn to_text(stage: &Stage, before: Option<&str>) -> String {
 
 /// Writes the stage's `.dvc` file when its content differs. Whether it was written.
 pub fn save(stage: &Stage) -> Result<bool> {
-    let path = &stage.address.file;
-    let before = matraz_base::file::read_if_present(path).map_err(Error::io("read", path))?;
-    let text = to_text(stage, before.as_deref());
-    if before.as_ref() == Some(&text) {
-        return Ok(false);
+    Ok(!save_many(std::slice::from_ref(stage))?.is_empty())
+}
+
+/// Writes the `.dvc` files of stages whose content differs, all at once. Returns those that were written.
+pub fn save_many(stages: &[Stage]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for stage in stages {
+        let path = &stage.address.file;
+        let before = matraz_base::file::read_if_present(path).map_err(Error::io("read", path))?;
+        let text = to_text(stage, before.as_deref());
+        if before.as_ref() != Some(&text) {
+            files.push((path.clone(), text.into_bytes()));
+        }
     }
-    matraz_base::file::write(path, text.as_bytes()).map_err(Error::io("write", path))?;
-    Ok(true)
+    let folder = files.first().map(|(path, _)| path.clone()).unwrap_or_default();
+    matraz_base::file::write_many(&files).map_err(Error::io("write", folder))?;
+    Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
 #[cfg(test)]
