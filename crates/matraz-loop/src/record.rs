@@ -9,8 +9,11 @@
 
 mod artifacts;
 mod facts;
+mod pipeline;
 mod plots;
 mod recorder;
+mod results;
+mod stage;
 mod write;
 
 pub use facts::{Context, Facts};

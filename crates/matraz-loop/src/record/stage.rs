@@ -1,0 +1,105 @@
+//! A stage run: opened when the stage acts, filled when it has ended.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use indexmap::IndexMap;
+use matraz_data::stage::{LockEntry, Stage};
+use serde_json::{Value as Json, json};
+
+use super::artifacts;
+use super::facts::pair;
+use super::recorder::{Recorder, Recording};
+use super::write::{self, OpenRun};
+use crate::error::Result;
+use crate::run::tag;
+
+impl Recorder<'_> {
+    /// The open run of a stage, which is created when there is none.
+    pub(super) fn stage_run(&self, recording: &mut Recording, stage: &Stage) -> Result<OpenRun> {
+        if let Some(run) = recording.open.get(&stage.address) {
+            return Ok(run.clone());
+        }
+        let name = stage.address.display(&self.repo.root);
+        let mut tags = recording.facts.tags(&self.context);
+        tags.push(pair(tag::KIND, "stage"));
+        tags.push(pair(tag::STAGE, &name));
+        tags.push(pair(tag::PARENT, &recording.pipeline.id));
+        let run = write::create(
+            &recording.tracker,
+            &recording.experiment_id,
+            Some(&name),
+            SystemTime::now(),
+            tags,
+        )?;
+        recording.open.insert(stage.address.clone(), run.clone());
+        Ok(run)
+    }
+
+    pub(super) fn script_environment(
+        &self,
+        recording: &Recording,
+        stage: &Stage,
+        run: &OpenRun,
+    ) -> Result<Vec<(String, String)>> {
+        let context = json!({
+            tag::PARENT: run.id,
+            tag::STAGE: stage.address.display(&self.repo.root),
+            tag::KIND: "script",
+        });
+        Ok(vec![
+            ("MLFLOW_TRACKING_URI".into(), recording.tracker.address()?.to_owned()),
+            ("MLFLOW_EXPERIMENT_NAME".into(), self.experiment.clone()),
+            ("MLFLOW_RUN_CONTEXT".into(), context.to_string()),
+        ])
+    }
+
+    pub(super) fn stage_succeeded(
+        &self,
+        recording: &mut Recording,
+        stage: &Stage,
+        entry: &LockEntry,
+        tags: &[Json],
+        log: Option<&Path>,
+    ) -> Result<OpenRun> {
+        let run = self.stage_run(recording, stage)?;
+        recording.open.remove(&stage.address);
+        let tracker = &recording.tracker;
+        let (points, plots) =
+            self.results(|path| stage.outs.iter().any(|out| path.starts_with(&out.path)))?;
+        write::log(tracker, &run, &write::params(entry), &points, tags)?;
+        let rooted = self.rooted(stage, entry);
+        let (read, made): (Vec<_>, Vec<_>) = (rooted.deps.iter().collect(), rooted.outs.iter().collect());
+        write::datasets(tracker, &run, &read, &made)?;
+        self.place_outputs(tracker, &run, &made, |_| true)?;
+        self.place_plots(tracker, &run, &plots)?;
+        artifacts::text(tracker, &run, "matraz/lock.yaml", &matraz_base::yaml::write(&entry.to_value()))?;
+        if let Some(log) = log.filter(|log| log.is_file()) {
+            artifacts::file(tracker, &run, "matraz/stage.log", log)?;
+        }
+        write::end(tracker, &run, "FINISHED")?;
+        Ok(run)
+    }
+
+    pub(super) fn stage_failed(
+        &self,
+        recording: &mut Recording,
+        stage: &Stage,
+        exit_code: Option<i32>,
+        message: &str,
+        log: Option<&Path>,
+    ) -> Result<OpenRun> {
+        let run = self.stage_run(recording, stage)?;
+        recording.open.remove(&stage.address);
+        let mut tags = vec![pair(tag::ERROR, message)];
+        if let Some(code) = exit_code {
+            tags.push(pair(tag::EXIT_CODE, &code.to_string()));
+        }
+        write::log(&recording.tracker, &run, &IndexMap::new(), &[], &tags)?;
+        if let Some(log) = log.filter(|log| log.is_file()) {
+            artifacts::file(&recording.tracker, &run, "matraz/stage.log", log)?;
+        }
+        write::end(&recording.tracker, &run, "FAILED")?;
+        Ok(run)
+    }
+}
