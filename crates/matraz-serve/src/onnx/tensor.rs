@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::proto::{TensorProto, element};
 
 /// The most elements that one tensor may have. A model cannot make the process allocate beyond it.
-pub const MAX_ELEMENTS: usize = 1 << 27;
+pub const MAX_ELEMENTS: usize = 1 << 26;
 
 /// The most axes that a tensor may have.
 const MAX_RANK: usize = 32;
