@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use matraz_base::Failure;
+use matraz_base::{Failure, Progress};
 use matraz_loop::{Settings, Target, Tracker, settings};
 use matraz_track::client::RemoteOptions;
 
 use crate::app::App;
+use crate::names::Grammar;
 
 /// The nearest folder, from `cwd` upwards, that holds `matraz.yaml` or `.dvc`.
 pub fn root(cwd: &Path) -> Option<PathBuf> {
@@ -35,17 +36,23 @@ impl Project {
         Ok(Self { root, settings, target })
     }
 
-    /// The project at `root`, if its reproductions are recorded: `matraz.yaml` has a section `tracking`, or the
-    /// environment names a store.
+    /// The project at `root`, if its reproductions are recorded: `matraz.yaml` has a section `tracking`, or, in
+    /// Matraz's own grammar, the environment names a store. A store of a kind that is not supported costs a warning,
+    /// never a training.
     pub fn tracked(app: &App, root: &Path) -> Result<Option<Self>, Failure> {
         let uri = text(app.env.mlflow_tracking_uri.as_ref());
         let settings = match Settings::load(root)? {
-            Some(settings) if settings.tracking.is_some() || uri.is_some() => settings,
-            None if uri.is_some() => Settings::default(),
+            Some(settings) if settings.tracking.is_some() => settings,
+            settings if uri.is_some() && app.grammar == Grammar::Matraz => settings.unwrap_or_default(),
             _ => return Ok(None),
         };
-        let target = Target::resolve(root, &settings, uri.as_deref(), remote_options(app))?;
-        Ok(Some(Self { root: root.to_path_buf(), settings, target }))
+        match Target::resolve(root, &settings, uri.as_deref(), remote_options(app)) {
+            Ok(target) => Ok(Some(Self { root: root.to_path_buf(), settings, target })),
+            Err(error) => {
+                app.out.warn(&format!("this run is not recorded: {error}"));
+                Ok(None)
+            }
+        }
     }
 
     /// Opens the store, which must be there.

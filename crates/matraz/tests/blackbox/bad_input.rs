@@ -50,6 +50,27 @@ fn a_missing_dependency_is_named() {
 }
 
 #[test]
+fn outputs_that_leave_the_project_are_refused_before_anything_is_removed() {
+    let w = Workspace::project();
+    let outside = w.beside("others");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("kept.txt"), "kept\n").unwrap();
+    std::os::unix::fs::symlink(&outside, w.path("link")).unwrap();
+    let absolute = outside.join("kept.txt");
+    for out in ["../others", "../others/kept.txt", "link/kept.txt", absolute.to_str().unwrap()] {
+        for flag in ["cache", "persist"] {
+            w.write(
+                "dvc.yaml",
+                &format!("stages:\n  a:\n    cmd: echo > ran\n    outs: [{{'{out}': {{{flag}: true}}}}]\n"),
+            );
+            w.matraz(&["dvc", "repro"]).ends_with(255).says(&[out]);
+            assert_eq!(fs::read_to_string(outside.join("kept.txt")).unwrap(), "kept\n", "{out}");
+            assert!(!w.path("ran").exists(), "the command of a refused stage ran: {out}");
+        }
+    }
+}
+
+#[test]
 fn a_failing_stage_keeps_what_succeeded() {
     let w = pipeline();
     w.write("b.sh", "echo half > b.txt; echo because >&2; exit 7\n");

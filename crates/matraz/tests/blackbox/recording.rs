@@ -106,6 +106,15 @@ fn a_store_that_is_away_costs_a_warning_and_no_training() {
 }
 
 #[test]
+fn a_store_of_an_unknown_kind_costs_a_warning_too() {
+    let w = with_accuracy("0.9");
+    w.write("params.yaml", "accuracy: 0.7\n");
+    let uri = [("MLFLOW_TRACKING_URI", "databricks")];
+    w.matraz_with(&["repro"], &uri).succeeds().says(&["not recorded", "databricks"]);
+    assert_eq!(w.read("model/weights").trim(), "0.7");
+}
+
+#[test]
 fn without_settings_nothing_is_recorded() {
     let w = with_accuracy("0.9");
     std::fs::remove_file(w.path("matraz.yaml")).unwrap();
