@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -9,6 +10,10 @@ import sys
 from pathlib import Path
 
 from program import Done
+
+
+# Real DVC leaves such files in the cache.
+LEFT_BEHIND = re.compile(r"\.[A-Za-z0-9_-]{22}\.tmp")
 
 
 class RealDvc:
@@ -85,9 +90,17 @@ class Workspace:
     def dvc(self, *arguments, code=0, cwd=None):
         return self._dvc(*arguments, cwd=cwd or self.root, code=code)
 
-    def tool(self, name):
-        """`matraz` or `dvc`, by name."""
-        return {"matraz": self.matraz, "dvc": self.dvc}[name]
+    def ours(self, *arguments, code=0, cwd=None):
+        """Our program in DVC's grammar, which records no runs."""
+        return self.matraz("dvc", *arguments, code=code, cwd=cwd)
+
+    def both(self, *arguments, code=0):
+        """A command that changes nothing, by both tools: the exit codes must be equal, and what they print as JSON."""
+        ours, real = self.ours(*arguments, code=code), self.dvc(*arguments, code=code)
+        assert ours.code == real.code, (ours, real)
+        if "--json" in arguments and ours.code == 0:
+            assert ours.json() == real.json(), (ours, real)
+        return ours
 
     def path(self, name):
         return self.root / name
@@ -111,29 +124,32 @@ class Workspace:
             elif path.exists():
                 path.unlink()
 
-    def tree(self, *below):
-        """Every file below the given folders (all without them): path to content, and whether it can be run."""
+    def tree(self, *below, mode=stat.S_IXUSR):
+        """What is below the given folders (all without them): path to content and mode bits; `None` for a folder.
+
+        Leaves out git's own folder and what each tool keeps for itself.
+        """
         found = {}
         for start in below or (".",):
             for folder, folders, files in os.walk(self.root / start):
-                folders[:] = [name for name in folders if name != ".git"]
+                inside = Path(folder).relative_to(self.root)
+                folders[:] = [name for name in folders if name != ".git" and (inside.name, name) != (".dvc", "tmp")]
+                found.update({str(inside / name): None for name in folders})
                 for name in files:
+                    if LEFT_BEHIND.fullmatch(name):
+                        continue
                     path = Path(folder) / name
-                    mode = path.stat().st_mode
-                    content = path.read_bytes()
-                    found[str(path.relative_to(self.root))] = (content, bool(mode & stat.S_IXUSR))
+                    found[str(inside / name)] = (path.read_bytes(), oct(path.stat().st_mode & mode))
         return found
 
-    def cache(self):
-        """The objects of the cache and the entries of the run cache: path to content and permissions."""
-        base = self.root / ".dvc/cache"
-        files = (path for path in base.rglob("*") if path.is_file())
-        return {
-            str(path.relative_to(base)): (path.read_bytes(), oct(stat.S_IMODE(path.stat().st_mode))) for path in files
-        }
+    def tracked(self):
+        """What git would commit, and the cache with all its permissions."""
+        if not (self.root / ".dvc/cache").exists():
+            return self.tree(), {}
+        return self.tree(), self.tree(".dvc/cache", mode=0o777)
 
     def assert_clean(self):
         """Both tools find nothing changed."""
-        assert self.dvc("status", "--json").json() == {}
-        assert self.dvc("data", "status", "--json", "--untracked-files=no").json() == {}
-        assert self.matraz("status", "--json").json() == {}
+        for tool, command in ((self.dvc, ["status"]), (self.dvc, ["data", "status", "--untracked-files=no"]), (self.ours, ["status"])):
+            found = tool(*command, "--json").json()
+            assert found == {}, (command, found)
