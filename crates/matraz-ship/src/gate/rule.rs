@@ -24,8 +24,12 @@ pub enum Bound {
 
 impl Bound {
     /// All bounds under the key that `matraz.yaml` has for them.
-    pub const KEYS: [(&'static str, Self); 4] =
-        [("above", Self::Above), ("at_least", Self::AtLeast), ("below", Self::Below), ("at_most", Self::AtMost)];
+    pub const KEYS: [(&'static str, Self); 4] = [
+        ("above", Self::Above),
+        ("at_least", Self::AtLeast),
+        ("below", Self::Below),
+        ("at_most", Self::AtMost),
+    ];
 
     /// The comparison as a sign.
     pub fn sign(self) -> &'static str {

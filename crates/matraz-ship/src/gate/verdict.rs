@@ -80,7 +80,14 @@ fn judge_one(rule: &Rule, value: Option<f64>) -> Row {
             format!("{} is not {} {}", python_float(x), rule.bound.sign(), python_float(rule.threshold)),
         ),
     };
-    Row { rule: rule.to_string(), metric: rule.metric.clone(), value, threshold: rule.threshold, verdict, reason }
+    Row {
+        rule: rule.to_string(),
+        metric: rule.metric.clone(),
+        value,
+        threshold: rule.threshold,
+        verdict,
+        reason,
+    }
 }
 
 #[cfg(test)]

@@ -69,7 +69,8 @@ fn answers(outputs: Vec<(String, Value)>, rows: usize) -> Result<Vec<Answer>, St
             (PROBABILITIES, Value::Maps { keys, values }) => {
                 let places = places(&keys).ok_or("its classes are not those of the table")?;
                 let in_order = |row: &[f32]| places.map(|place| row[place]);
-                probabilities = Some(values.chunks_exact(CLASSES.len()).flat_map(in_order).collect::<Vec<_>>());
+                probabilities =
+                    Some(values.chunks_exact(CLASSES.len()).flat_map(in_order).collect::<Vec<_>>());
             }
             _ => {}
         }
