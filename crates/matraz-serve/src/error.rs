@@ -17,6 +17,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A model file that the interpreter cannot use.
+    #[error("cannot use the model file {}", path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<Error>,
+    },
     /// The description of a model directory is wrong.
     #[error("{place} is no valid model description: {reason}")]
     MlModel {
@@ -120,6 +128,7 @@ impl Explain for Error {
         match self {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::Missing,
             Self::Read { .. } => Kind::Denied,
+            Self::ModelFile { source, .. } => source.kind(),
             Self::NotOnnx { .. } | Self::Graph { .. } | Self::Node { .. } => Kind::Corrupt,
             Self::MlModel { .. } => Kind::Corrupt,
             Self::Outside { .. } => Kind::Denied,
@@ -133,6 +142,7 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::ModelFile { source, .. } => source.hint(),
             Self::OperatorSet { domain, newest, .. } => {
                 Some(format!("export the model with `{domain}` at version {newest} or below (`target_opset`)"))
             }

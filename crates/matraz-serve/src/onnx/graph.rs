@@ -77,7 +77,7 @@ pub struct Model {
 /// Reads and checks a model file.
 pub fn load(path: &Path) -> Result<Model, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    parse(&bytes)
+    parse(&bytes).map_err(|error| Error::ModelFile { path: path.to_path_buf(), source: Box::new(error) })
 }
 
 /// Checks the bytes of a model file.
