@@ -1,6 +1,7 @@
 //! Rows a second of the interpreter on one thread.
 //!
-//!     cargo bench -p matraz-serve -- MODEL.onnx COLUMNS
+//!     cargo bench -p matraz-serve -- MODEL.onnx COLUMNS      the graph alone
+//!     cargo bench -p matraz-serve -- DIRECTORY BODY.json     whole answers of the scoring protocol
 //!
 //! The model must take one table of 32-bit floats. Rows are drawn by a fixed rule, uniform between -2 and 2. Where
 //! the system tells (Linux), the processor time of the thread is measured, so that other work on the machine
@@ -37,8 +38,11 @@ fn main() {
         println!("give a model and its number of columns");
         return;
     };
-    let columns = columns.parse().expect("a number of columns");
     let start = Instant::now();
+    if Path::new(model).is_dir() {
+        return answers(Path::new(model), Path::new(columns), start);
+    }
+    let columns = columns.parse().expect("a number of columns");
     let model = load(Path::new(model)).expect("a model");
     println!("load: {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
     let name = model.inputs()[0].name.clone();
@@ -63,4 +67,17 @@ fn main() {
         }
         println!("{rows:6} rows: best {:9.1} us, {:9.0} rows/s", best * 1e6, rows as f64 / best);
     }
+}
+
+fn answers(directory: &Path, body: &Path, start: Instant) {
+    let model = matraz_serve::Model::load(directory).expect("a model directory");
+    let body = std::fs::read(body).expect("a body");
+    let mut best = f64::INFINITY;
+    let until = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < until {
+        let before = processor_time(start);
+        std::hint::black_box(model.predict(&body, "application/json").expect("an answer"));
+        best = best.min(processor_time(start) - before);
+    }
+    println!("{} bytes: best {:9.1} us", body.len(), best * 1e6);
 }

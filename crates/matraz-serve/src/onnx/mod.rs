@@ -5,6 +5,7 @@
 //! those of onnxruntime up to the order of floating-point sums.
 
 mod attributes;
+mod compose;
 mod graph;
 mod operators;
 pub mod proto;

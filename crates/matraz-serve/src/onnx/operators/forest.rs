@@ -6,6 +6,7 @@
 //! that the processor overlaps their memory reads.
 
 use super::scores::Real;
+use super::tree::{Branch, Inner, Weight, normalise};
 
 /// How many walks advance together.
 const LANES: usize = 8;
@@ -15,43 +16,6 @@ const TILE_NUMBERS: usize = 2048;
 
 /// Set in `feature` when NaN takes the first child.
 const NAN_FIRST: u32 = 1 << 31;
-
-/// Comparison of a node, `BRANCH_…` of the format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    LessOrEqual,
-    Less,
-    GreaterOrEqual,
-    Greater,
-    Equal,
-    NotEqual,
-}
-
-/// Where a branch leads: to an inner node or a leaf, by number.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Branch {
-    Inner(usize),
-    Leaf(usize),
-}
-
-/// An inner node as files have it.
-#[derive(Clone, Debug)]
-pub(crate) struct Inner<T> {
-    pub feature: i64,
-    pub threshold: T,
-    pub mode: Mode,
-    pub missing_is_true: bool,
-    pub on_true: Branch,
-    pub on_false: Branch,
-}
-
-/// What a leaf adds to which target.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Weight<T> {
-    pub leaf: usize,
-    pub target: usize,
-    pub value: T,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Node<T> {
@@ -430,64 +394,98 @@ fn gather_weights<T: Real>(
     Ok(if dense { Weights::Dense(values) } else { Weights::Sparse { starts, targets: sorted, values } })
 }
 
-/// A node turned into "at most the threshold: first child".
-struct Step<T> {
-    threshold: T,
-    first: Branch,
-    second: Branch,
-    nan_first: bool,
-    equality: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::tree::Mode;
+    use super::*;
 
-fn normalise<T: Real>(node: &Inner<T>) -> Step<T> {
-    let (on_true, on_false) = (node.on_true, node.on_false);
-    let missing = node.missing_is_true;
-    let threshold = node.threshold;
-    // Below minus infinity, or compared with NaN, nothing is true: no threshold says that, equality with NaN does.
-    let below = |threshold: T| threshold.next_down();
-    let nothing_is_below = threshold.is_nan() || threshold == -T::INFINITY;
-    match node.mode {
-        Mode::LessOrEqual => {
-            Step { threshold, first: on_true, second: on_false, nan_first: missing, equality: false }
+    fn inner(feature: i64, threshold: f32, mode: Mode, missing: bool, yes: Branch, no: Branch) -> Inner<f32> {
+        Inner { feature, threshold, mode, missing_is_true: missing, on_true: yes, on_false: no }
+    }
+
+    /// One node, leaf 0 for true with the value 1, leaf 1 for false with the value 2.
+    fn stump(mode: Mode, threshold: f32, missing: bool) -> Forest<f32> {
+        let node = inner(0, threshold, mode, missing, Branch::Leaf(0), Branch::Leaf(1));
+        let weights = [Weight { leaf: 0, target: 0, value: 1.0 }, Weight { leaf: 1, target: 0, value: 2.0 }];
+        Forest::build(&[node], 2, &[Branch::Inner(0)], &weights, 1).unwrap()
+    }
+
+    #[test]
+    fn every_mode_decides_as_its_comparison_says() {
+        let numbers = [
+            f32::NEG_INFINITY,
+            f32::MIN,
+            -1.0,
+            -f32::MIN_POSITIVE,
+            -0.0,
+            0.0,
+            f32::from_bits(1),
+            1.0,
+            f32::MAX,
+            f32::INFINITY,
+            f32::NAN,
+        ];
+        let holds = |mode, x: f32, threshold: f32| match mode {
+            Mode::LessOrEqual => x <= threshold,
+            Mode::Less => x < threshold,
+            Mode::GreaterOrEqual => x >= threshold,
+            Mode::Greater => x > threshold,
+            Mode::Equal => x == threshold,
+            Mode::NotEqual => x != threshold,
+        };
+        let lesser = [Mode::LessOrEqual, Mode::Less, Mode::Equal];
+        let greater = [Mode::GreaterOrEqual, Mode::Greater, Mode::NotEqual];
+        for mode in lesser.into_iter().chain(greater) {
+            for threshold in numbers {
+                for missing in [false, true] {
+                    let forest = stump(mode, threshold, missing);
+                    // All rows at once, and each alone: the two ways of walking.
+                    let together = forest.scores(&numbers, numbers.len(), 1, Aggregate::Sum).values;
+                    for (x, value) in numbers.iter().zip(&together) {
+                        let expected = holds(mode, *x, threshold) || (missing && x.is_nan());
+                        assert_eq!(*value == 1.0, expected, "{x} {mode:?} {threshold}, missing {missing}");
+                        assert_eq!(forest.scores(&[*x], 1, 1, Aggregate::Sum).values, [*value]);
+                    }
+                }
+            }
         }
-        Mode::Less if nothing_is_below => {
-            Step { threshold: T::NAN, first: on_true, second: on_false, nan_first: missing, equality: true }
-        }
-        Mode::Less => Step {
-            threshold: below(threshold),
-            first: on_true,
-            second: on_false,
-            nan_first: missing,
-            equality: false,
-        },
-        // The greater modes are the lesser ones with the children exchanged; NaN, for which neither holds, must
-        // still go where the node says.
-        Mode::Greater if threshold.is_nan() => {
-            Step { threshold, first: on_true, second: on_false, nan_first: missing, equality: true }
-        }
-        Mode::Greater => {
-            Step { threshold, first: on_false, second: on_true, nan_first: !missing, equality: false }
-        }
-        Mode::GreaterOrEqual if threshold.is_nan() => {
-            Step { threshold, first: on_true, second: on_false, nan_first: missing, equality: true }
-        }
-        Mode::GreaterOrEqual if nothing_is_below => {
-            Step { threshold: T::NAN, first: on_false, second: on_true, nan_first: !missing, equality: true }
-        }
-        Mode::GreaterOrEqual => Step {
-            threshold: below(threshold),
-            first: on_false,
-            second: on_true,
-            nan_first: !missing,
-            equality: false,
-        },
-        Mode::Equal => {
-            Step { threshold, first: on_true, second: on_false, nan_first: missing, equality: true }
-        }
-        // Not equal to NaN is true for every number; so is the exchanged "equal to NaN is false". A NaN itself
-        // differs from everything.
-        Mode::NotEqual => {
-            Step { threshold, first: on_false, second: on_true, nan_first: false, equality: true }
+    }
+
+    #[test]
+    fn cycles_and_shared_nodes_are_refused() {
+        let leaf = Branch::Leaf(0);
+        let node = |yes, no| inner(0, 0.0, Mode::LessOrEqual, false, yes, no);
+        let build = |nodes: &[Inner<f32>]| Forest::build(nodes, 1, &[Branch::Inner(0)], &[], 1).map(|_| ());
+        assert_eq!(build(&[node(Branch::Inner(0), leaf)]), Err("node 0 is reached twice".into()));
+        let circle = [node(leaf, Branch::Inner(1)), node(Branch::Inner(0), leaf)];
+        assert_eq!(build(&circle), Err("node 0 is reached twice".into()));
+        let shared = [node(Branch::Inner(1), Branch::Inner(1)), node(leaf, leaf)];
+        assert_eq!(build(&shared), Err("node 1 is reached twice".into()));
+        assert!(build(&[node(Branch::Inner(7), leaf)]).is_err());
+        assert!(build(&[node(Branch::Leaf(7), leaf)]).is_err());
+        assert!(build(&[inner(-1, 0.0, Mode::Less, false, leaf, leaf)]).is_err());
+    }
+
+    #[test]
+    fn sums_do_not_depend_on_the_size_of_the_batch() {
+        // Forty trees of depth one on three features, with sums that rounding would show.
+        let nodes: Vec<_> = (0..40usize)
+            .map(|tree| {
+                let leaves = (Branch::Leaf(2 * tree), Branch::Leaf(2 * tree + 1));
+                let threshold = tree as f32 / 20.0 - 1.0;
+                inner(tree as i64 % 3, threshold, Mode::LessOrEqual, false, leaves.0, leaves.1)
+            })
+            .collect();
+        let weights: Vec<_> =
+            (0..80).map(|leaf| Weight { leaf, target: 0, value: 0.1 + leaf as f32 / 7.0 }).collect();
+        let roots: Vec<_> = (0..40).map(Branch::Inner).collect();
+        let forest = Forest::build(&nodes, 80, &roots, &weights, 1).unwrap();
+        let rows = 1000;
+        let table: Vec<f32> = (0..rows * 3).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+        let together = forest.scores(&table, rows, 3, Aggregate::Sum).values;
+        for (row, score) in together.iter().enumerate() {
+            let alone = forest.scores(&table[row * 3..row * 3 + 3], 1, 3, Aggregate::Sum).values;
+            assert_eq!(alone, [*score], "row {row}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::{Add, Mul};
 use super::super::attributes::Attributes;
 use super::super::tensor::{Data, Tensor, Value, count, show_shape};
 use super::Inputs;
-use super::arithmetic::{Mapping, broadcast_shape};
+use super::broadcast::{Mapping, broadcast_shape};
 
 /// Rows of `a` (each `depth` long) times rows of `b`: one number for each pair.
 pub(super) fn rows_by_columns(a: &[f32], b: &[f32], rows: usize, columns: usize, depth: usize) -> Vec<f32> {

@@ -1,6 +1,7 @@
 //! The operators that the interpreter knows: one [`Kernel`] for each, made from a node at load, run on values.
 
 mod arithmetic;
+mod broadcast;
 pub(crate) mod cast;
 mod class_rule;
 mod encoders;
@@ -12,6 +13,7 @@ mod reduce;
 mod scores;
 mod shaping;
 mod svm;
+mod tree;
 mod trees;
 
 use arithmetic::{Binary, Clip, Comparison, Logic, Unary, Variadic};

@@ -2,7 +2,7 @@
 
 use super::super::attributes::Attributes;
 use super::super::tensor::{Data, Tensor, Value, count, show_shape};
-use super::arithmetic::{Mapping, broadcast_shape};
+use super::broadcast::{Mapping, broadcast_shape};
 use super::{Inputs, axis_of};
 
 /// Steps of the axes of a row-major tensor.

@@ -8,8 +8,9 @@ use super::super::attributes::Attributes;
 use super::super::proto::{TensorProto, element};
 use super::super::tensor::{Data, Labels, Tensor, Value, count};
 use super::class_rule::ClassRule;
-use super::forest::{Aggregate, Branch, Forest, Inner, Mode, Scores, Weight};
+use super::forest::{Aggregate, Forest, Scores};
 use super::scores::{PostTransform, Real, probit};
+use super::tree::{Branch, Inner, Mode, Weight};
 use super::{Inputs, class_labels};
 
 #[derive(Debug)]
