@@ -158,4 +158,4 @@ def workspace(tmp_path, matraz, dvc):
 @pytest.fixture
 def twins(tmp_path, matraz, dvc):
     """Two empty git repositories at paths of equal length, for one tool each."""
-    return Workspace(tmp_path / "ours", matraz, dvc), Workspace(tmp_path / "real", matraz, dvc)
+    return tuple(Workspace(tmp_path / name / "project", matraz, dvc) for name in ("ours", "real"))

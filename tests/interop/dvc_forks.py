@@ -3,9 +3,12 @@
 Reads one JSON request a line, `{"arguments", "cwd", "environment", "out", "err"}`, and answers with the exit code.
 """
 
+import importlib
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import traceback
 
 
@@ -35,12 +38,56 @@ def command(request):
         os._exit(code or 0)
 
 
+def modules_of_a_pipeline():
+    """The names of what DVC loads for its commands, found by running some in a child process."""
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(receiver)
+        try:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for number in (1, 2):
+                os.dup2(nothing, number)
+            from dvc.cli import main
+
+            with tempfile.TemporaryDirectory() as folder:
+                os.chdir(folder)
+                os.mkdir("project")
+                os.chdir("project")
+                subprocess.run(["git", "init", "--quiet"], check=True)
+                for name, content in FILES.items():
+                    with open(name, "w") as file:
+                        file.write(content)
+                for command in COMMANDS:
+                    main(command.split())
+                os.chdir("/")
+        finally:
+            os.write(sender, json.dumps(sorted(sys.modules)).encode())
+            os._exit(0)
+    os.close(sender)
+    with os.fdopen(receiver) as pipe:
+        names = json.load(pipe)
+    os.waitpid(child, 0)
+    return names
+
+
+FILES = {
+    "raw": "1",
+    "params.yaml": "p: 1\n",
+    "dvc.yaml": "stages:\n  a: {cmd: echo '{}' > m.json, deps: [raw], params: [p], metrics: [m.json]}\n",
+}
+COMMANDS = [
+    "init", "add raw", "remote add -d far ../far", "repro", "push --run-cache", "status -c --json", "data status --json", "checkout", "pull", "fetch", "commit -f", "dag --dot", "dag --md",
+    "repro -f", "config core.analytics false", "absent",
+]  # fmt: skip
+
+
 def main():
-    import dvc.cli
-    import dvc.commands.repro
-    import dvc.repo
-    import dvc.stage.serialize
-    import dvc_data.index.checkout  # noqa: F401
+    for name in modules_of_a_pipeline():
+        try:
+            importlib.import_module(name)
+        except Exception:
+            pass
 
     requests, answers = sys.stdin, sys.stdout
     for line in requests:

@@ -59,7 +59,7 @@ class Workspace:
     def __init__(self, root, matraz, dvc, clone_of=None):
         self.root, self._matraz, self._dvc = root, matraz, dvc
         if clone_of is None:
-            root.mkdir()
+            root.mkdir(parents=True)
             self.git("init", "--quiet", "--initial-branch=main")
         else:
             subprocess.run(
