@@ -9,6 +9,7 @@ use matraz_base::progress::Progress;
 use crate::cache::{Cache, Corrupted};
 use crate::checkout::{self, Wanted};
 use crate::index::Index;
+use crate::pipeline::RunCache;
 use crate::pipeline::changes;
 use crate::pipeline::content::Contents;
 use crate::stage::{LockEntry, LockFile, Stage, dot_dvc};
@@ -48,6 +49,8 @@ pub fn commit(
 ) -> Result<Report> {
     let mut index = Index::load(repo)?;
     let selections = target::select(repo, &index, targets, options.targets, cwd)?;
+    let outs = selections.iter().flat_map(|one| &index.stages[one.stage].outs).map(|out| out.path.as_path());
+    let _locks = repo.lock_paths("commit", outs, interrupt.flag())?;
     let mut contents = Contents::new(repo, progress, interrupt);
     contents.look_at(selections.iter().map(|selection| &index.stages[selection.stage]))?;
     let mut cache = Cache::open(repo);
@@ -62,6 +65,7 @@ pub fn commit(
                     return Err(Error::CommitDeclined { stage: stage.address.display(cwd) });
                 }
                 save(repo, stage, &mut contents, &mut report)?;
+                RunCache::open(repo).remember(repo, &mut cache, stage, progress, interrupt)?;
             }
             store(repo, &mut cache, stage, selection, options, progress, interrupt)?;
             match &stage.address.name {

@@ -236,6 +236,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A stage that cannot be made or changed so.
+    #[error("stage '{name}': {message}")]
+    BadStage {
+        /// Its name.
+        name: String,
+        /// Why not.
+        message: String,
+    },
     /// A folder where a file must be.
     #[error("'{}' is a directory, expected a file", path.display())]
     NotAFile {
@@ -464,6 +472,7 @@ impl Explain for Error {
             },
             Self::GitTrackedOutput { .. } | Self::Declined => Kind::Conflict,
             Self::NotAFile { .. } | Self::BinaryMetrics { .. } | Self::NotText { .. } => Kind::Config,
+            Self::BadStage { .. } => Kind::Conflict,
             Self::NoSuchRevision { .. } | Self::NotAvailable { .. } => Kind::Missing,
             Self::NoLinkKind { .. } => Kind::Conflict,
             Self::NoSuchTarget { .. } | Self::NoMatch { .. } | Self::CheckoutFailed { .. } => Kind::Missing,

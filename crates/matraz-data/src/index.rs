@@ -82,7 +82,8 @@ impl Index {
         files.sort_by_key(|file| (file.parent().map(Path::to_path_buf), file.clone()));
         let mut index = Self::default();
         for file in files {
-            let in_output = index.stages.iter().flat_map(|stage| &stage.outs).any(|out| file.starts_with(&out.path));
+            let in_output =
+                index.stages.iter().flat_map(|stage| &stage.outs).any(|out| file.starts_with(&out.path));
             if !in_output && !view.repo.ignore().is_ignored(&file, false)? {
                 index.read(view, &file)?;
             }

@@ -103,7 +103,13 @@ mod tests {
             .collect();
         assert_eq!(
             shown,
-            ["b.c: 0.5 1 0.5", "b.d: x y None", "gone: 1 None None", "l: [1, 2] [1, 3] None", "t: True False -1"]
+            [
+                "b.c: 0.5 1 0.5",
+                "b.d: x y None",
+                "gone: 1 None None",
+                "l: [1, 2] [1, 3] None",
+                "t: True False -1"
+            ]
         );
         assert_eq!(diff(&old, &new, true)[Path::new("m.yaml")].len(), 7);
     }

@@ -1,16 +1,11 @@
 //! The locks of a reproduction: the project's own, free while commands run, and the table of paths in use.
 
-use std::time::Duration;
-
 use matraz_base::Progress;
 use matraz_base::lock::{self, Lock, PathLocks};
 use matraz_base::process::Interrupt;
 
 use crate::stage::{Source, Stage};
 use crate::{Repo, Result};
-
-/// How long another process may keep the project's lock. Operations are short: commands run without it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The project's lock, and who waits for it.
 pub struct ProjectLock<'r> {
@@ -36,12 +31,7 @@ impl<'r> ProjectLock<'r> {
 
     /// Takes the lock after [`release`](Self::release).
     pub fn take_again(&mut self) -> Result<()> {
-        let path = self.repo.tmp_dir().join("lock");
-        let progress = self.progress;
-        self.held = Some(lock::acquire(&path, PATIENCE, self.interrupt.flag(), |owner| {
-            let owner = owner.map_or_else(|| "another process".into(), ToString::to_string);
-            progress.warn(&format!("waiting for {owner}, which works in this project"));
-        })?);
+        self.held = Some(self.repo.lock(self.progress, self.interrupt.flag())?);
         Ok(())
     }
 

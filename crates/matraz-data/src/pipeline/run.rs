@@ -19,6 +19,7 @@ use super::watch::{Outcome, Watcher};
 use crate::cache::Cache;
 use crate::checkout::{self, Wanted};
 use crate::index::Index;
+use crate::remote::fetch;
 use crate::stage::{Address, Output, Stage};
 use crate::workspace::Change;
 use crate::{Error, Repo, Result};
@@ -39,8 +40,6 @@ pub enum OnFailure {
 pub type Confirm<'o> = &'o dyn Fn(&str) -> bool;
 /// Shows a piece of a command's output to the user at once.
 pub type Show<'o> = &'o dyn Fn(Stream, &[u8]);
-/// Brings what `stages` need from the remote into the cache: the objects of their outputs.
-pub type Fetch<'o> = &'o dyn Fn(&[&Output]) -> Result<()>;
 
 /// How to reproduce.
 pub struct RunOptions<'o> {
@@ -58,8 +57,8 @@ pub struct RunOptions<'o> {
     pub run_cache: bool,
     /// Data that are missing here are no change when the lock file knows them.
     pub allow_missing: bool,
-    /// Missing data are brought from the remote by this.
-    pub fetch: Option<Fetch<'o>>,
+    /// Bring missing data and the run cache from the remote.
+    pub pull: bool,
     /// What a failure means for other stages.
     pub on_failure: OnFailure,
     /// Asked before every stage that has to act.
@@ -110,6 +109,12 @@ pub fn run(
         report: RunReport::default(),
         ignored: Vec::new(),
     };
+    if options.pull
+        && options.run_cache
+        && let Err(error) = fetch::fetch_run_cache(repo)
+    {
+        progress.warn(&format!("failed to pull the run cache: {error}"));
+    }
     let planned: Vec<&Stage> = plan.steps.iter().map(|&n| &runner.stages[n]).collect();
     watcher.pipeline_started(&planned);
     runner.contents.look_at(planned)?;
@@ -122,12 +127,7 @@ pub fn run(
     let mut report = runner.report;
     report.to_track.sort();
     report.to_track.dedup();
-    if let Some(git) = &repo.git
-        && repo.config.flag("core", "autostage", false)
-        && !report.to_track.is_empty()
-    {
-        git.add(&report.to_track)?;
-    }
+    repo.stage_for_git(&report.to_track)?;
     outcome.map(|()| report)
 }
 
@@ -285,10 +285,10 @@ impl Runner<'_> {
             if !self.is_changed(n, allow_missing, needs)? {
                 return Ok(self.skip(n, &name));
             }
-            if let Some(fetch) = self.options.fetch
+            if self.options.pull
                 && !self.options.dry
                 && !self.is_changed(n, true, needs)?
-                && self.bring_back(n, fetch)?
+                && self.bring_back(n)?
             {
                 return Ok(self.skip(n, &name));
             }
@@ -355,24 +355,30 @@ impl Runner<'_> {
     }
 
     /// Brings the outputs of an otherwise unchanged stage from the remote.
-    fn bring_back(&mut self, n: usize, fetch: Fetch<'_>) -> Result<bool> {
+    fn bring_back(&mut self, n: usize) -> Result<bool> {
         self.progress.say(&format!("Pulling data for {}", self.title(n)));
-        let outs: Vec<&Output> = self.stages[n].outs.iter().filter(|out| out.cache).collect();
-        if fetch(&outs).is_err() {
+        let outs: Vec<Output> = self.stages[n].outs.iter().filter(|out| out.cache).cloned().collect();
+        let here = self.fetch(&outs)? && self.put_back(&outs)?;
+        if !here {
             self.progress.say(&format!("Unable to pull data for {}", self.title(n)));
-            return Ok(false);
         }
-        let wanted: Vec<Wanted<'_>> = outs.into_iter().map(Wanted::whole).collect();
+        Ok(here)
+    }
+
+    /// Copies what outputs consist of from the remote into the cache. Whether the cache has all of it now.
+    fn fetch(&mut self, outs: &[Output]) -> Result<bool> {
+        let outs: Vec<&Output> = outs.iter().collect();
+        let report = fetch::fetch_outputs(self.repo, &mut self.cache, &outs, self.progress, self.interrupt)?;
+        Ok(report.missing.is_empty() && report.failed.is_empty())
+    }
+
+    /// Puts outputs from the cache into the workspace. Whether all of them are there now.
+    fn put_back(&mut self, outs: &[Output]) -> Result<bool> {
+        let wanted: Vec<Wanted<'_>> = outs.iter().map(Wanted::whole).collect();
         let options = checkout::Options { force: true, relink: false };
-        let report = checkout::checkout(
-            self.repo,
-            &mut self.cache,
-            &wanted,
-            options,
-            self.progress,
-            self.interrupt.flag(),
-        )?;
-        for out in &self.stages[n].outs {
+        let stop = self.interrupt.flag();
+        let report = checkout::checkout(self.repo, &mut self.cache, &wanted, options, self.progress, stop)?;
+        for out in outs {
             self.contents.forget(&out.path);
         }
         Ok(report.failed.is_empty())
@@ -398,14 +404,15 @@ impl Runner<'_> {
 
     /// Makes the outputs of a stage: from the run cache, or by its command.
     fn act(&mut self, n: usize, force: bool, name: &str) -> Result<Done, Box<Failed>> {
+        save::refuse_foreign_outs(self.repo, &self.stages[n], name)?;
         if self.options.dry {
             self.say_plan(n, name);
             return Ok(Done::Planned);
         }
         let env = self.watcher.stage_started(&self.stages[n]);
         let paths = self.lock.enter(&self.stages[n])?;
-        if !force && let Some(fetch) = self.options.fetch {
-            self.pull_missing_deps(n, fetch)?;
+        if !force && self.options.pull {
+            self.pull_missing_deps(n)?;
         }
         let before = self.stages[n].clone();
         let missing = changes::refresh_deps(&mut self.stages[n], &mut self.contents)?;
@@ -448,25 +455,17 @@ impl Runner<'_> {
         }
     }
 
-    fn pull_missing_deps(&mut self, n: usize, fetch: Fetch<'_>) -> Result<()> {
+    fn pull_missing_deps(&mut self, n: usize) -> Result<()> {
         let missing: Vec<PathBuf> =
             self.stages[n].deps.iter().filter(|dep| !dep.path.exists()).map(|dep| dep.path.clone()).collect();
         for path in missing {
-            let maker =
-                self.stages.iter().flat_map(|stage| &stage.outs).find(|out| path.starts_with(&out.path));
-            let Some(out) = maker.filter(|out| out.cache && out.digest.is_some()).cloned() else { continue };
-            fetch(&[&out])?;
-            let options = checkout::Options::default();
-            let wanted = [Wanted::whole(&out)];
-            checkout::checkout(
-                self.repo,
-                &mut self.cache,
-                &wanted,
-                options,
-                self.progress,
-                self.interrupt.flag(),
-            )?;
-            self.contents.forget(&out.path);
+            let mut outs = self.stages.iter().flat_map(|stage| &stage.outs);
+            let maker = outs.find(|out| out.cache && out.digest.is_some() && path.starts_with(&out.path));
+            if let Some(out) = maker.cloned() {
+                let outs = [out];
+                self.fetch(&outs)?;
+                self.put_back(&outs)?;
+            }
         }
         Ok(())
     }
@@ -511,9 +510,11 @@ impl Runner<'_> {
                 ..out.clone()
             });
         }
-        if let Some(fetch) = self.options.fetch {
+        if self.options.pull
+            && let Err(error) = self.fetch(&outs)
+        {
             // What cannot be had is made again.
-            let _ = fetch(&outs.iter().collect::<Vec<_>>());
+            self.progress.warn(&error.to_string());
         }
         let present = super::content::in_cache(
             self.repo,
@@ -525,20 +526,7 @@ impl Runner<'_> {
             return Ok(None);
         }
         self.progress.say(&format!("Stage '{name}' is cached - skipping run, checking out outputs"));
-        let wanted: Vec<Wanted<'_>> = outs.iter().map(Wanted::whole).collect();
-        let options = checkout::Options { force: true, relink: false };
-        let report = checkout::checkout(
-            self.repo,
-            &mut self.cache,
-            &wanted,
-            options,
-            self.progress,
-            self.interrupt.flag(),
-        )?;
-        for out in &outs {
-            self.contents.forget(&out.path);
-        }
-        if !report.failed.is_empty() {
+        if !self.put_back(&outs)? {
             return Ok(None);
         }
         Ok(Some((key, super::run_cache::value_of(&entry))))

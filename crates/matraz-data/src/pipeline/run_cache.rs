@@ -7,12 +7,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use matraz_base::process::Interrupt;
 use matraz_base::value::python_json;
-use matraz_base::{Map, Value, yaml};
+use matraz_base::{Map, Progress, Value, yaml};
 use sha2::{Digest as _, Sha256};
 
+use crate::cache::Cache;
 use crate::stage::document::Document;
 use crate::stage::{LockEntry, Source, Stage, lock};
+use crate::workspace::{self, Target};
 use crate::{Error, Repo, Result};
 
 /// The run cache of a project.
@@ -100,6 +103,27 @@ impl RunCache {
                 Ok(None)
             }
         }
+    }
+
+    /// Stores what a stage has in the workspace as a run, with the outputs that git keeps. Nothing happens when its runs
+    /// cannot be told apart.
+    pub fn remember(
+        &self,
+        repo: &Repo,
+        cache: &mut Cache,
+        stage: &Stage,
+        progress: &dyn Progress,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        if !Self::knows(repo, stage) || stage.outs.iter().any(|out| out.digest.is_none()) {
+            return Ok(());
+        }
+        let kept_by_git = stage.outs.iter().filter(|out| !out.cache);
+        let targets: Vec<Target> = kept_by_git.map(|out| Target::new(&out.path)).collect();
+        workspace::save_many(repo, cache, &targets, progress, interrupt.flag())?;
+        let mut warn = |path: &Path| progress.warn(&format!("corrupted cache file '{}'.", path.display()));
+        self.save(&LockEntry::of(stage), &mut warn)?;
+        Ok(())
     }
 
     /// Stores a run, unless it is there. Returns its value.

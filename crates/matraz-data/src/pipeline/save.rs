@@ -10,7 +10,7 @@ use super::run_cache::RunCache;
 use crate::checkout::{self, Wanted};
 use crate::stage::{LockEntry, LockFile, Output, Stage, dot_dvc};
 use crate::workspace::{self, Target};
-use crate::{Error, Result};
+use crate::{Error, Repo, Result};
 
 /// Records what stage `n` read and made. Returns the name of the run in the run cache, when it was stored there.
 pub(super) fn save(runner: &mut Runner<'_>, n: usize) -> Result<Option<String>> {
@@ -35,14 +35,27 @@ pub(super) fn save(runner: &mut Runner<'_>, n: usize) -> Result<Option<String>> 
     Ok(value)
 }
 
+/// What the cache keeps belongs to the project. Asked before a command runs too, because outputs are removed then, and
+/// nothing outside may go.
+pub(super) fn refuse_foreign_outs(repo: &Repo, stage: &Stage, name: &str) -> Result<()> {
+    for out in stage.outs.iter().filter(|out| out.cache) {
+        if !repo.contains(&out.path) {
+            return Err(Error::OutsideOutput { path: out.def_path.clone(), stage: name.to_owned() });
+        }
+        let mut folders = out.path.ancestors().skip(1).take_while(|folder| *folder != repo.root);
+        if let Some(link) = folders.find(|folder| folder.is_symlink()) {
+            return Err(Error::ThroughLink { path: out.path.clone(), link: link.to_path_buf() });
+        }
+    }
+    Ok(())
+}
+
 /// All outputs must be there and be of a kind that can be kept; git is told to ignore those that the cache keeps.
 fn check_outs(runner: &mut Runner<'_>, n: usize, name: &str) -> Result<()> {
     let stage = &runner.stages[n];
+    refuse_foreign_outs(runner.repo, stage, name)?;
     let mut missing = Vec::new();
     for out in &stage.outs {
-        if out.cache && !runner.repo.contains(&out.path) {
-            return Err(Error::OutsideOutput { path: out.def_path.clone(), stage: name.to_owned() });
-        }
         if !out.path.exists() {
             missing.push(out.def_path.clone());
         }

@@ -1,6 +1,6 @@
 //! `fetch`: copies objects from remotes to the cache.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use matraz_base::process::Interrupt;
@@ -10,6 +10,7 @@ use matraz_store::{Location, Store};
 use super::{Needed, RUNS, Remote, by_remote};
 use crate::cache::{Cache, Corrupted, Object, Origin, Source};
 use crate::index::Index;
+use crate::stage::Output;
 use crate::target::{self, TargetOptions};
 use crate::{Error, Repo, Result};
 
@@ -102,6 +103,34 @@ pub fn fetch(
     }
     report.corrupted.extend(cache.take_corrupted());
     Ok(report)
+}
+
+/// Fetches what outputs consist of, each from its own remote or the default one.
+pub fn fetch_outputs(
+    repo: &Repo,
+    cache: &mut Cache,
+    outputs: &[&Output],
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let mut groups: BTreeMap<Option<String>, Vec<(&Output, String)>> = BTreeMap::new();
+    for out in outputs.iter().filter(|out| out.digest.is_some()) {
+        groups.entry(out.remote.clone()).or_default().push((out, String::new()));
+    }
+    let mut report = Report::default();
+    for (name, outputs) in groups {
+        let remote = Remote::find(repo, name.as_deref())?;
+        let wanted = Needed::of(cache, &outputs)?;
+        copy_down(repo, cache, &remote, &wanted.folders, &mut report, progress, interrupt)?;
+        let needed = Needed::of(cache, &outputs)?;
+        copy_down(repo, cache, &remote, &needed.files, &mut report, progress, interrupt)?;
+    }
+    Ok(report)
+}
+
+/// Fetches the run cache from the default remote.
+pub fn fetch_run_cache(repo: &Repo) -> Result<()> {
+    fetch_runs(repo, &Remote::find(repo, None)?)
 }
 
 /// Copies objects that the cache does not have from a remote. Those that neither has are noted as missing.

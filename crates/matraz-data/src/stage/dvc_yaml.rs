@@ -11,7 +11,7 @@ use super::dependency::{Dependency, ParamsFile, Source};
 use super::document::Document;
 use super::output::{Output, OutputKind, PlotProps};
 use super::stage::{Cmd, Stage};
-use super::template::{Context, ReadText, Style};
+use super::template::{Context, ReadText, Style, refuse_templates};
 use super::{PARAMS_FILE, foreach};
 use crate::Result;
 
@@ -390,6 +390,7 @@ fn load_stage(
     }
     let address = Address { file: document.path.clone(), name: Some(name.clone()) };
     let mut stage = Stage::new(address, wdir);
+    stage.parametrized = refuse_templates(document, &instance.body).is_err();
     let mut kinds: Vec<(&str, Node)> = Vec::new();
     for (key, raw) in instance.body.as_map().unwrap_or_default() {
         if matches!(key.text.as_str(), "vars" | "wdir" | "matrix") {

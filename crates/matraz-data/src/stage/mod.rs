@@ -8,6 +8,7 @@ pub mod dependency;
 pub mod document;
 pub mod dot_dvc;
 pub mod dvc_yaml;
+pub mod edit;
 pub mod foreach;
 mod item;
 pub mod lock;

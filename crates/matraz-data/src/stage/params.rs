@@ -199,7 +199,7 @@ mod tests {
     fn faults_are_placed() {
         use matraz_base::Explain;
         for (name, text, line) in
-            [("p.json", "{\"a\": 1,\n}", 2), ("p.toml", "a = 1\nb =\n", 2), ("p.yaml", "a: [\n", 2)]
+            [("p.json", "{\"a\": 1,\n}", 2), ("p.toml", "a = 1\nb =\n", 2), ("p.yaml", "a: [\n", 1)]
         {
             let error = parse(Path::new(name), text).unwrap_err();
             assert_eq!(error.place().unwrap().line, line, "{name}: {error}");

@@ -37,6 +37,8 @@ pub struct Stage {
     pub lock: Option<LockEntry>,
     /// The hash of an import's own file.
     pub md5: Option<String>,
+    /// Its definition names values by `${…}`.
+    pub parametrized: bool,
     /// It was made from a `foreach` or `matrix` entry: the name of that entry.
     pub generated_from: Option<String>,
 }
@@ -112,6 +114,7 @@ impl Stage {
             meta: None,
             lock: None,
             md5: None,
+            parametrized: false,
             generated_from: None,
         }
     }

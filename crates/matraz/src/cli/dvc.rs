@@ -8,6 +8,7 @@ pub mod commit;
 pub mod config;
 pub mod dag;
 pub mod fetch;
+pub mod freeze;
 pub mod init;
 pub mod metrics;
 pub mod metrics_diff;
@@ -20,7 +21,11 @@ pub mod push;
 pub mod remote;
 pub mod repro;
 pub mod root;
+pub mod stage;
+pub mod stage_add;
+pub mod stage_list;
 pub mod status;
+pub mod unfreeze;
 pub mod version;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +39,8 @@ use crate::names;
 /// Data and pipelines under version control, in DVC's own words
 #[derive(Parser, Debug)]
 #[command(name = "dvc", version = names::DVC_VERSION, disable_version_flag = true, disable_help_subcommand = true, arg_required_else_help = true)]
+// DVC takes `--cd` before the command only.
+#[command(mut_arg("cd", |arg| arg.global(false)))]
 pub struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -67,7 +74,10 @@ pub enum Shared {
     Dag(dag::Args),
     Metrics(metrics::Args),
     Params(params::Args),
+    Freeze(freeze::Args),
     Repro(repro::Args),
+    Stage(stage::Args),
+    Unfreeze(unfreeze::Args),
     Root(root::Args),
     Status(status::Args),
     #[command(alias = "doctor")]
@@ -85,7 +95,13 @@ impl Shared {
             | Self::Checkout(_)
             | Self::Remote(_)
             | Self::Version(_) => 255,
-            Self::Dag(_) | Self::Metrics(_) | Self::Params(_) | Self::Repro(_) | Self::Root(_) => 255,
+            Self::Freeze(_) | Self::Unfreeze(_) => 1,
+            Self::Stage(_)
+            | Self::Dag(_)
+            | Self::Metrics(_)
+            | Self::Params(_)
+            | Self::Repro(_)
+            | Self::Root(_) => 255,
         }
     }
 
@@ -105,6 +121,9 @@ impl Shared {
             Self::Dag(args) => dag::run(args, app),
             Self::Metrics(args) => metrics::run(args, app),
             Self::Params(args) => params::run(args, app),
+            Self::Freeze(args) => freeze::run(args, app),
+            Self::Unfreeze(args) => unfreeze::run(args, app),
+            Self::Stage(args) => stage::run(args, app),
             Self::Repro(args) => repro::run(args, app),
             Self::Root(args) => root::run(args, app),
             Self::Status(args) => status::run(args, app),
@@ -144,7 +163,6 @@ impl CommandLine for Cli {
             "du",
             "exp",
             "experiments",
-            "freeze",
             "gc",
             "get",
             "get-url",
@@ -161,9 +179,7 @@ impl CommandLine for Cli {
             "mv",
             "plots",
             "queue",
-            "stage",
             "studio",
-            "unfreeze",
             "unprotect",
             "update",
         ]

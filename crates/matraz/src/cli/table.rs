@@ -70,6 +70,15 @@ pub fn plain(headers: &[String], rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
+/// Aligned columns without a heading.
+pub fn bare(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|n| width(n).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| padded(row, &widths).join("  ").trim_end().to_owned();
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// A Markdown table with aligned columns, as DVC prints it: with an empty line at the end.
 pub fn github(headers: &[String], rows: &[Vec<String>]) -> String {
     let widths = widths(headers, rows);

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use matraz_base::process::Stream;
 use matraz_base::{Failure, Kind, Progress};
+use matraz_data::Repo;
 use matraz_data::pipeline::{self, OnFailure, Reach, Request, RunOptions, RunReport, Watcher};
-use matraz_data::{Error, Repo};
 use matraz_loop::record::{Context, End, Recorded, Recorder};
 
 use crate::app::App;
@@ -16,7 +16,7 @@ use crate::names::Grammar;
 use crate::project::{self, Project};
 
 /// Run the stages whose command, dependencies, parameters or outputs changed
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub struct Args {
     /// Stages, `file:stage`, or `dvc.yaml` and `.dvc` files [default: the dvc.yaml of this folder]
     targets: Vec<String>,
@@ -115,9 +115,6 @@ fn recorded_line(recorded: &Recorded) -> String {
 
 /// Reproduces under the eyes of `watcher`, and says what came of it.
 pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> Result<Exit, Failure> {
-    if args.pull {
-        return Err(Error::NotYet { what: "`repro --pull`".into(), place: None }.into());
-    }
     let interactive = args.interactive || repo.config.flag("core", "interactive", false);
     let confirm = |question: &str| ask(app, question);
     let options = RunOptions {
@@ -134,7 +131,7 @@ pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> 
         no_commit: args.no_commit,
         run_cache: !args.no_run_cache,
         allow_missing: args.allow_missing,
-        fetch: None,
+        pull: args.pull,
         on_failure: match (args.keep_going, args.ignore_errors) {
             (true, _) => OnFailure::KeepGoing,
             (_, true) => OnFailure::Ignore,
@@ -199,6 +196,18 @@ pub fn ask(app: &App, question: &str) -> bool {
 }
 
 impl Args {
+    /// The call for one stage.
+    pub fn only(target: &str, reach: Reach) -> Self {
+        Self {
+            targets: vec![target.to_owned()],
+            single_item: reach == Reach::Single,
+            downstream: reach == Reach::Downstream,
+            pipeline: reach == Reach::Pipeline,
+            all_pipelines: reach == Reach::All,
+            ..Self::default()
+        }
+    }
+
     fn reach(&self) -> Reach {
         match self {
             Self { all_pipelines: true, .. } => Reach::All,

@@ -1,0 +1,65 @@
+//! `dvc stage list`
+
+use matraz_base::Failure;
+use matraz_data::stage::edit;
+use matraz_data::stage::{PIPELINE_FILE, Stage};
+use matraz_data::target::{self, TargetOptions};
+use matraz_data::{Index, Repo};
+
+use crate::app::App;
+use crate::cli::table;
+use crate::exit::Exit;
+
+/// List stages and what they make
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Stages, files or folders [default: the dvc.yaml of this folder]
+    targets: Vec<String>,
+    /// All stages of the project
+    #[arg(long)]
+    all: bool,
+    /// Fail when a file of the project is broken, which is what happens anyway
+    #[arg(long)]
+    fail: bool,
+    /// Folders stand for all stages below them
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Names alone
+    #[arg(long, visible_alias = "names-only")]
+    name_only: bool,
+}
+
+/// Descriptions are cut to this many characters.
+const WIDTH: usize = 80;
+
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    let repo = Repo::open(&app.cwd, &app.places())?;
+    let index = Index::load(&repo)?;
+    let stages: Vec<&Stage> = if args.all {
+        index.stages.iter().collect()
+    } else {
+        let default = vec![PIPELINE_FILE.to_owned()];
+        let targets = if args.targets.is_empty() { &default } else { &args.targets };
+        let options = TargetOptions { with_deps: false, recursive: args.recursive };
+        let chosen = target::select(&repo, &index, targets, options, &app.cwd)?;
+        chosen.iter().map(|selection| &index.stages[selection.stage]).collect()
+    };
+    let rows: Vec<Vec<String>> = stages
+        .iter()
+        .map(|stage| {
+            let text = if args.name_only { String::new() } else { shortened(&edit::summary(stage)) };
+            vec![stage.address.display(&app.cwd), text]
+        })
+        .collect();
+    if !rows.is_empty() {
+        app.out.result(&table::bare(&rows));
+    }
+    Ok(Exit::OK)
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= WIDTH {
+        return text.to_owned();
+    }
+    text.chars().take(WIDTH - 1).chain(['…']).collect()
+}
