@@ -182,10 +182,22 @@ pub fn command_line(pid: u32) -> Option<String> {
 /// Whether a process with this number runs.
 #[expect(unsafe_code, reason = "the standard library cannot ask whether a process exists")]
 fn runs(pid: u32) -> bool {
+    if has_ended(pid) {
+        return false;
+    }
     let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
     // SAFETY: signal 0 is only a question.
     let answer = unsafe { libc::kill(pid, 0) };
     answer == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
+/// Whether it has ended and only its parent has not asked yet how; in a container without an init process that stays
+/// so for good.
+fn has_ended(pid: u32) -> bool {
+    let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // The name stands in parentheses and may hold any character; the state follows it.
+    let state = text.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, Some('Z' | 'X'))
 }
 
 /// Which processes read and write which paths: DVC's `rwlock` file. It outlives the file lock, so that a stage's
@@ -309,6 +321,23 @@ mod tests {
 
     fn never() -> AtomicBool {
         AtomicBool::new(false)
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_that_has_ended_holds_nothing() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(runs(child.id()));
+        child.kill().unwrap();
+        // Nobody has waited for it: the system still knows its number.
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while !has_ended(child.id()) {
+            assert!(std::time::Instant::now() < end, "the child does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!runs(child.id()));
+        child.wait().unwrap();
+        assert!(!runs(child.id()));
     }
 
     #[test]

@@ -62,6 +62,14 @@ pub enum Error {
         /// Where.
         experiment: String,
     },
+    /// No version of a model has a run with the metric that decides.
+    #[error("no version of `{model}` has a run with the metric `{metric}`")]
+    NoVersion {
+        /// The registered model.
+        model: String,
+        /// The metric.
+        metric: String,
+    },
     /// Several runs fit the reference.
     #[error("`{reference}` names {count} runs of experiment `{experiment}`")]
     ManyRuns {
@@ -149,6 +157,7 @@ impl Explain for Error {
             Self::NoStore { .. }
             | Self::NoRun { .. }
             | Self::NoRuns { .. }
+            | Self::NoVersion { .. }
             | Self::NoModel { .. }
             | Self::NothingBefore { .. } => Kind::Missing,
             Self::ManyRuns { .. } | Self::BadModelUri { .. } => Kind::Usage,
@@ -166,6 +175,9 @@ impl Explain for Error {
                 Some("use `sqlite:///FILE`, or the `http://` address of a server".into())
             }
             Self::NoRun { .. } => Some("`matraz runs list` shows the runs".into()),
+            Self::NoVersion { .. } => {
+                Some("`matraz models list` shows the versions with their metrics".into())
+            }
             Self::ManyRuns { .. } => Some("give the run's id, or more letters of it".into()),
             Self::NoStore { .. } | Self::NoRuns { .. } => Some("`matraz repro` makes one".into()),
             Self::NoSection { example, .. } => Some(format!("add to it: {example}")),

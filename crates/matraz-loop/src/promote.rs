@@ -214,10 +214,8 @@ pub fn best_version(tracker: &Tracker, model: &str, metric: &str) -> Result<Vers
             best = Some((value, version));
         }
     }
-    best.map(|(_, version)| version).ok_or_else(|| Error::NoRun {
-        reference: format!("with metric {metric}"),
-        experiment: model.to_owned(),
-    })
+    best.map(|(_, version)| version)
+        .ok_or_else(|| Error::NoVersion { model: model.to_owned(), metric: metric.to_owned() })
 }
 
 /// Points the alias at a version, if its run passes the gate.

@@ -23,17 +23,17 @@ use crate::names::{self, Grammar};
 use crate::printer::{Printer, Volume};
 use crate::render;
 
-/// Options that every command takes.
+/// Options that every command takes; help pages show them after the command's own.
 #[derive(Args, Clone, Debug)]
 pub struct Globals {
     /// Say nothing but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 900)]
     pub quiet: bool,
     /// Say more; twice for the log
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 901)]
     pub verbose: u8,
     /// Change to this folder first
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", display_order = 902)]
     pub cd: Option<PathBuf>,
 }
 

@@ -46,6 +46,11 @@ fn help_names_every_group() {
         "gate",
         "rollback",
     ]);
+    let page = w.matraz(&["status", "--help"]).succeeds().out;
+    assert!(
+        page.find("--cloud") < page.find("--jobs") && page.find("--jobs") < page.find("--quiet"),
+        "{page}"
+    );
     w.matraz(&["gate", "--help"]).succeeds().prints(&["exit 0 pass, 1 fail, 2 cannot tell"]);
     for shell in ["bash", "zsh", "fish"] {
         w.matraz(&["completion", "-s", shell]).succeeds().prints(&["repro"]);

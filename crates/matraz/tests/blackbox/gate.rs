@@ -59,6 +59,7 @@ fn the_champion_moves_behind_the_gate_and_back() {
 
     set_accuracy(&w, "0.95");
     w.matraz(&["promote"]).succeeds().prints(&["moved from version 1 to version 3"]);
+    w.matraz(&["promote", "--best", "recall"]).ends_with(4).says(&["no version of `shop`", "`recall`"]);
     w.matraz(&["promote", "--best", "accuracy"]).succeeds().prints(&["stays at version 3"]);
     w.matraz(&["promote", "--version", "2", "--force", "--reason", "a test"])
         .succeeds()
@@ -73,6 +74,9 @@ fn runs_are_compared_and_the_better_one_is_marked() {
     let w = with_accuracy("0.9");
     w.matraz(&["runs", "compare"]).ends_with(2).says(&["no two pipeline runs"]);
     set_accuracy(&w, "0.95");
+    let run = w.matraz(&["runs", "show", "--json"]).succeeds().json();
+    let name = run["name"].as_str().unwrap();
+    w.matraz(&["runs", "compare", name]).ends_with(2).says(&["one run cannot be compared", "hint:"]);
     let table = w.matraz(&["runs", "compare"]).succeeds().out;
     let better: Vec<&str> = table.lines().filter(|line| line.contains("better")).collect();
     assert_eq!(better.len(), 1, "{table}");

@@ -1,12 +1,12 @@
 //! `dvc fetch`, `matraz fetch`
 
-use matraz_base::{Failure, Progress};
+use matraz_base::Failure;
 use matraz_data::Error;
 use matraz_data::remote::fetch::{self, Only, Options, Report};
 use matraz_data::target::TargetOptions;
 
 use super::project::{Project, summary, warn_of_corrupted};
-use super::push::{Revisions, warn_of_missing};
+use super::push::{Revisions, warn_of_failed, warn_of_missing};
 use crate::app::App;
 use crate::exit::Exit;
 
@@ -73,9 +73,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 pub fn check(app: &App, report: &Report) -> Result<(), Error> {
     warn_of_corrupted(app, &report.corrupted);
     warn_of_missing(app, report.missing.iter().map(|object| object.digest.to_string()));
-    for error in &report.failed {
-        app.out.warn(&error.to_string());
-    }
+    warn_of_failed(app, &report.failed);
     let failed = report.failed.len() + report.rejected;
     if failed > 0 { Err(Error::TransferFailed { count: failed, verb: "download" }) } else { Ok(()) }
 }

@@ -84,9 +84,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let report = push::push(&repo, &targets, &options, &app.cwd, &app.out, &app.interrupt)?;
     warn_of_corrupted(app, &report.corrupted);
     warn_of_missing(app, report.missing.iter().map(|object| object.digest.to_string()));
-    for error in &report.failed {
-        app.out.warn(&error.to_string());
-    }
+    warn_of_failed(app, &report.failed);
     let failed = report.failed.len() + report.corrupted.len();
     if failed > 0 {
         return Err(Error::TransferFailed { count: failed, verb: "upload" }.into());
@@ -95,6 +93,28 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         &summary(&[("pushed", report.pushed as u64)]).unwrap_or_else(|| "Everything is up to date.".into()),
     );
     Ok(Exit::OK)
+}
+
+/// The most failed transfers that are named one by one.
+const NAMED: usize = 5;
+
+/// Says which transfers failed and why: a full disk fails for every file in the same way.
+pub fn warn_of_failed(app: &App, failed: &[Error]) {
+    for error in failed.iter().take(NAMED) {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            let words = inner.to_string();
+            if !text.ends_with(&words) {
+                text.push_str(&format!(": {words}"));
+            }
+            cause = inner.source();
+        }
+        app.out.warn(&text);
+    }
+    if failed.len() > NAMED {
+        app.out.warn(&format!("… and {} more", failed.len() - NAMED));
+    }
 }
 
 /// Names objects that are nowhere.

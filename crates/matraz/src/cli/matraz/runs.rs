@@ -94,6 +94,11 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             } else {
                 names.iter().map(|name| runs.find(name)).collect::<Result<_, _>>()?
             };
+            if names.len() == 1 {
+                let message = "one run cannot be compared".into();
+                let hint = Some("give two or more, or none for the last two".into());
+                return Err(CliError::Usage { message, hint }.into());
+            }
             if chosen.len() < 2 {
                 let message = format!("experiment `{experiment}` has no two pipeline runs to compare yet");
                 let hint = Some("change a parameter and run `matraz repro`".into());
