@@ -405,7 +405,6 @@ impl Runner<'_> {
     /// Makes the outputs of a stage: from the run cache, or by its command.
     fn act(&mut self, n: usize, force: bool, name: &str) -> Result<Done, Box<Failed>> {
         save::refuse_foreign_outs(self.repo, &self.stages[n], name)?;
-        save::refuse_foreign_outs(self.repo, &self.stages[n], name)?;
         if self.options.dry {
             self.say_plan(n, name);
             return Ok(Done::Planned);
