@@ -61,8 +61,8 @@ def start_server(matraz):
     """Starts a server on a folder; all are stopped at the end."""
     servers = []
 
-    def start(folder, *arguments):
-        server = Server(matraz, folder, *arguments)
+    def start(folder, *arguments, **options):
+        server = Server(matraz, folder, *arguments, **options)
         servers.append(server)
         return server
 

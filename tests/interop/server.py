@@ -47,7 +47,7 @@ class Running:
 class Server(Running):
     """`matraz server` with its store in a folder, or another command that listens."""
 
-    def __init__(self, matraz, folder, *arguments, command=("server",)):
+    def __init__(self, matraz, folder, *arguments, command=("server",), log=None):
         folder.mkdir(exist_ok=True)
         if command == ("server",):
             # Said in full: a project further up must not lend its own.
@@ -55,7 +55,7 @@ class Server(Running):
             if "--no-serve-artifacts" not in arguments:
                 store += ["--artifacts-destination", folder / "mlartifacts"]
             arguments = [*store, *arguments]
-        log = folder / "server.log"
+        log = log or folder / "server.log"
         with log.open("w") as errors:
             process = matraz.start(*command, "-p", 0, *arguments, cwd=folder, stderr=errors)
         super().__init__(process, folder, log)
