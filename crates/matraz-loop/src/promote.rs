@@ -198,6 +198,12 @@ pub fn version(tracker: &Tracker, model: &str, number: &str) -> Result<Version> 
     found.ok_or(Error::Answer { call: "model-versions/get", field: "model_version" })
 }
 
+/// Makes sure that there is a registered model of that name.
+pub fn registered(tracker: &Tracker, model: &str) -> Result<()> {
+    tracker.wait(tracker.client().get("registered-models/get", &[("name", model)]))?;
+    Ok(())
+}
+
 /// The version whose run has the best value of the metric; versions without it are left out.
 pub fn best_version(tracker: &Tracker, model: &str, metric: &str) -> Result<Version> {
     let lower = crate::compare::lower_is_better(metric);

@@ -168,7 +168,7 @@ impl Source<'_> {
         known: &[&str],
     ) -> Result<Fields<'n>, SettingsError> {
         let Some(entries) = node.as_map() else {
-            let message = format!("`{section}` must be a mapping, not a {}", node.type_name());
+            let message = format!("`{section}` must be a mapping, not {}", node.type_name());
             return Err(self.wrong(node.span, message, Some(format!("its keys are {}", quoted(known)))));
         };
         for (key, _) in entries {
@@ -228,7 +228,7 @@ impl Source<'_> {
             return Ok(Vec::new());
         }
         let Some(items) = node.as_list() else {
-            let message = format!("`gates` must be a list of rules, not a {}", node.type_name());
+            let message = format!("`gates` must be a list of rules, not {}", node.type_name());
             return Err(self.wrong(
                 node.span,
                 message,
@@ -258,7 +258,7 @@ impl Source<'_> {
             Some(value) if !value.is_nan() => Ok(Rule { metric, bound, threshold: value }),
             _ => {
                 let message =
-                    format!("the bound of `{metric}` must be a number, not a {}", threshold.type_name());
+                    format!("the bound of `{metric}` must be a number, not {}", threshold.type_name());
                 Err(self.wrong(threshold.span, message, None))
             }
         }

@@ -48,14 +48,14 @@ impl Printer {
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
         Self {
             volume,
-            colour: env.no_color.is_none() && io::stdout().is_terminal(),
+            colour: env.no_color.is_none() && terminal,
             bars,
             tasks: Mutex::default(),
             next: AtomicU64::new(1),
         }
     }
 
-    /// Whether colours may be used on standard output.
+    /// Whether colours may be used on standard error, where errors go.
     pub fn colour(&self) -> bool {
         self.colour
     }
@@ -144,7 +144,8 @@ impl Progress for Printer {
     fn begin(&self, label: &str, total: u64, unit: Unit) -> Task {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let bar = self.bars.as_ref().map(|bars| {
-            let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
+            // Added before it is first drawn: what a bar of its own has drawn would stay on the screen.
+            let bar = bars.add(if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) });
             let template = match (total, unit) {
                 (0, _) => "{spinner} {msg} {pos}",
                 (_, Unit::Bytes) => "{msg:24} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
@@ -155,7 +156,7 @@ impl Progress for Printer {
             }
             bar.set_message(label.to_owned());
             bar.enable_steady_tick(Duration::from_millis(200));
-            bars.add(bar)
+            bar
         });
         self.tasks().insert(id, RunningTask { label: label.to_owned(), total, done: 0, unit, bar });
         Task(id)

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::artifacts;
 use super::facts::pair;
 use super::recorder::{End, Known, Recorded, Recorder, Recording, Row};
+use super::results::Results;
 use super::write;
 use crate::error::Result;
 use crate::run::tag;
@@ -31,7 +32,9 @@ impl Recorder<'_> {
             .filter(|known| !known.is_current())
             .flat_map(|known| known.stage.outs.iter().map(|out| out.path.as_path()))
             .collect();
-        let (points, plots) = self.results(|path| !stale.iter().any(|out| path.starts_with(out)))?;
+        let results = self.results(|path| !stale.iter().any(|out| path.starts_with(out)))?;
+        self.warn_of_unread(&results);
+        let Results { points, plots, .. } = results;
         let mut tags = Vec::new();
         if let Some(failed) = stages.iter().find(|known| known.row.status == "failed") {
             tags.push(pair(tag::ERROR, &format!("stage {} failed", failed.name)));

@@ -16,7 +16,25 @@ use super::write::{self, OpenRun, Point};
 use crate::error::Result;
 use crate::tracker::Tracker;
 
+/// What a run has to show.
+pub(super) struct Results {
+    /// Its metrics, the curves of plots among them.
+    pub(super) points: Vec<Point>,
+    /// Its plots and their files.
+    pub(super) plots: Vec<(Plot, PathBuf)>,
+    /// Metrics files that cannot be read, and why.
+    unread: Vec<(PathBuf, String)>,
+}
+
 impl Recorder<'_> {
+    /// Says which metrics the run lacks because their file is broken.
+    pub(super) fn warn_of_unread(&self, results: &Results) {
+        for (path, reason) in &results.unread {
+            let path = relative(path, &self.repo.root);
+            self.progress.warn(&format!("the run has no metrics of '{path}': {reason}"));
+        }
+    }
+
     /// The stages of the project. Pipeline files do not change while they are reproduced, so they are read once.
     pub(super) fn index(&self) -> Result<&Index> {
         if let Some(index) = self.index.get() {
@@ -27,15 +45,15 @@ impl Recorder<'_> {
     }
 
     /// The metrics and plots of the project that lie in the work tree at paths that `wanted` takes.
-    pub(super) fn results(
-        &self,
-        wanted: impl Fn(&Path) -> bool,
-    ) -> Result<(Vec<Point>, Vec<(Plot, PathBuf)>)> {
+    pub(super) fn results(&self, wanted: impl Fn(&Path) -> bool) -> Result<Results> {
         let index = self.index()?;
         let mut points = Vec::new();
+        let mut unread = Vec::new();
         for file in compare::metrics::load_from(index)? {
-            if let (true, Ok(value)) = (wanted(&file.path), &file.values) {
-                points.extend(write::metrics(value));
+            match &file.values {
+                _ if !wanted(&file.path) => {}
+                Ok(value) => points.extend(write::metrics(value)),
+                Err(error) => unread.push((file.path.clone(), error.to_string())),
             }
         }
         let mut found = Vec::new();
@@ -47,7 +65,7 @@ impl Recorder<'_> {
                 }
             }
         }
-        Ok((points, found))
+        Ok(Results { points, plots: found, unread })
     }
 
     /// Puts outputs that `wanted` names by path below the run, by link where possible; what would have to be

@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use super::artifacts;
 use super::facts::pair;
 use super::recorder::{Recorder, Recording};
+use super::results::Results;
 use super::write::{self, OpenRun};
 use crate::error::Result;
 use crate::run::tag;
@@ -65,7 +66,7 @@ impl Recorder<'_> {
         let run = self.stage_run(recording, stage)?;
         recording.open.remove(&stage.address);
         let tracker = &recording.tracker;
-        let (points, plots) =
+        let Results { points, plots, .. } =
             self.results(|path| stage.outs.iter().any(|out| path.starts_with(&out.path)))?;
         write::log(tracker, &run, &write::params(entry), &points, tags)?;
         let rooted = self.rooted(stage, entry);

@@ -53,6 +53,8 @@ fn the_champion_moves_behind_the_gate_and_back() {
     w.matraz(&["promote"]).succeeds().prints(&["stays at version 1"]);
     w.matraz(&["rollback"]).ends_with(4).says(&["no earlier version"]);
 
+    w.matraz(&["promote", "shpo"]).ends_with(4).says(&["shpo", "not found"]);
+    w.matraz(&["promote", "--force", "--reason", ""]).ends_with(2).says(&["--reason"]);
     set_accuracy(&w, "0.5");
     w.matraz(&["promote"]).ends_with(1).says(&["does not pass the gate", "0.5 is not > 0.8"]);
     w.matraz(&["promote", "--version", "2", "--force"]).ends_with(2).says(&["--reason"]);

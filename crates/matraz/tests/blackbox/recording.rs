@@ -121,3 +121,19 @@ fn without_settings_nothing_is_recorded() {
     set_accuracy(&w, "0.7");
     assert_eq!(w.matraz(&["--cd", ".", "repro", "-f"]).succeeds().out.matches("Recorded").count(), 0);
 }
+
+#[test]
+fn a_broken_metrics_file_is_named_and_the_run_recorded_without_it() {
+    let w = Workspace::project();
+    w.write("matraz.yaml", "tracking:\n  experiment: shop\n");
+    w.write(
+        "dvc.yaml",
+        "stages:\n  a:\n    cmd: cp in m.json\n    deps: [in]\n    metrics: [{m.json: {cache: false}}]\n",
+    );
+    w.write("in", "{bad");
+    w.matraz(&["repro"]).succeeds().says(&["WARNING: the run has no metrics of 'm.json'"]);
+    assert_eq!(w.matraz(&["runs", "list", "--json"]).succeeds().json().as_array().unwrap().len(), 1);
+    w.write("in", "{\"x\": 1}");
+    let call = w.matraz(&["repro"]).succeeds();
+    assert!(!call.err.contains("WARNING"), "{}", call.err);
+}

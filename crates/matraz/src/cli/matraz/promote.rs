@@ -1,5 +1,6 @@
 //! `matraz promote`
 
+use clap::builder::NonEmptyStringValueParser;
 use matraz_base::Failure;
 use matraz_loop::promote::{self, By, CHAMPION};
 use matraz_loop::run::Runs;
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long, requires = "reason")]
     force: bool,
     /// Why the gate is passed over
-    #[arg(long, value_name = "TEXT", requires = "force")]
+    #[arg(long, value_name = "TEXT", requires = "force", value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -51,7 +52,11 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         (None, Some(metric)) => promote::best_version(&tracker, &name, metric)?,
         (None, None) => {
             let mut model = promote::model(&project.settings)?.clone();
-            model.name.clone_from(&name);
+            if name != model.name {
+                // A new model comes from `matraz.yaml`, not from a slip of the pen.
+                promote::registered(&tracker, &name)?;
+                model.name.clone_from(&name);
+            }
             let runs = Runs::existing(&tracker, &project.experiment(app, None))?;
             promote::register(&tracker, &runs.find_or_latest(args.run.as_deref())?, &model)?
         }

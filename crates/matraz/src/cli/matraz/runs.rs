@@ -74,7 +74,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     match args.command {
         Command::List { all, filter, limit } => {
             let kind = (!all).then(|| format!("tags.`{}` = 'pipeline'", tag::KIND));
-            let filter: Vec<String> = kind.into_iter().chain(filter).collect();
+            // The user's own words come first, so that an error's caret stands where the user looks.
+            let filter: Vec<String> = filter.into_iter().chain(kind).collect();
             let found = match Runs::of(&tracker, &experiment)? {
                 Some(runs) => runs.search(&filter.join(" AND "), limit)?,
                 None => Vec::new(),
