@@ -4,12 +4,13 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use matraz_base::process::{Interrupt, Stream};
-use matraz_base::progress::Silent;
-use matraz_base::{Explain, Kind};
+use matraz_base::progress::{Silent, Task, Unit};
+use matraz_base::{Explain, Kind, Progress};
 use matraz_data::pipeline::{self, OnFailure, Outcome, Request, RunOptions, RunReport, Watcher};
 use matraz_data::repo::InitOptions;
 use matraz_data::stage::Stage;
@@ -35,6 +36,7 @@ impl Watcher for Notes {
             Outcome::Frozen => "frozen",
             Outcome::Restored { .. } => "restored",
             Outcome::Ran { .. } => "ran",
+            Outcome::Failed { interrupted: true, .. } => "interrupted",
             Outcome::Failed { .. } => "failed",
             Outcome::Planned => "planned",
         };
@@ -77,6 +79,15 @@ impl Project {
         interrupt: &Interrupt,
         change: impl FnOnce(&mut RunOptions<'_>),
     ) -> (Result<RunReport, Error>, Vec<String>) {
+        self.repro_telling(interrupt, &Silent, change)
+    }
+
+    fn repro_telling(
+        &self,
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+        change: impl FnOnce(&mut RunOptions<'_>),
+    ) -> (Result<RunReport, Error>, Vec<String>) {
         let show = |_: Stream, _: &[u8]| {};
         let mut options = RunOptions {
             request: Request { cwd: self.repo.root.clone(), ..Request::default() },
@@ -96,7 +107,7 @@ impl Project {
         };
         change(&mut options);
         let notes = Notes::default();
-        let report = pipeline::run(&self.repo, &options, &notes, &Silent, interrupt);
+        let report = pipeline::run(&self.repo, &options, &notes, progress, interrupt);
         (report, notes.0.into_inner())
     }
 }
@@ -251,12 +262,47 @@ fn an_interrupt_ends_the_command_and_keeps_earlier_stages() {
     let (report, notes) = project.repro_until(&interrupt, |_| {});
     raiser.join().unwrap();
     assert_eq!(report.unwrap_err().kind(), Kind::Interrupted);
-    assert_eq!(notes, ["prepare ran", "train failed"]);
+    assert_eq!(notes, ["prepare ran", "train interrupted"]);
     assert!(project.read("dvc.lock").contains("prepare"));
     assert_eq!(project.read(".dvc/tmp/rwlock").trim(), "{}");
     // The project's lock is free again.
     project.write("dvc.yaml", LINEAR);
     assert_eq!(project.repro(|_| {}).1, ["prepare unchanged", "train ran", "evaluate ran"]);
+}
+
+/// Ends the use of all paths by others as soon as it hears of the waiting.
+struct Frees {
+    table: PathBuf,
+    heard: Mutex<Vec<String>>,
+}
+
+impl Progress for Frees {
+    fn begin(&self, _: &str, _: u64, _: Unit) -> Task {
+        Task(0)
+    }
+    fn advance(&self, _: Task, _: u64) {}
+    fn end(&self, _: Task) {}
+    fn say(&self, _: &str) {}
+    fn warn(&self, line: &str) {
+        self.heard.lock().unwrap().push(line.to_owned());
+        fs::write(&self.table, "{}").unwrap();
+    }
+}
+
+#[test]
+fn paths_in_use_are_waited_for() {
+    let project = linear();
+    let path = project.repo.root.join("model");
+    let other = std::os::unix::process::parent_id();
+    let table =
+        format!("{{\"write\": {{\"{}\": {{\"pid\": {other}, \"cmd\": \"dvc repro\"}}}}}}", path.display());
+    project.write(".dvc/tmp/rwlock", &table);
+    let progress = Frees { table: project.repo.root.join(".dvc/tmp/rwlock"), heard: Mutex::default() };
+    let (report, notes) = project.repro_telling(&Interrupt::new(), &progress, |_| {});
+    report.unwrap();
+    assert_eq!(notes, ["prepare ran", "train ran", "evaluate ran"]);
+    let heard = progress.heard.into_inner().unwrap();
+    assert_eq!(heard, [format!("waiting for dvc repro (PID {other}), which uses '{}'", path.display())]);
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! The locks of a reproduction: the project's own, free while commands run, and the table of paths in use.
 
+use std::thread;
+use std::time::Duration;
+
 use matraz_base::Progress;
-use matraz_base::lock::{self, Lock, PathLocks};
+use matraz_base::lock::{self, Lock, LockError, PathLocks};
 use matraz_base::process::Interrupt;
 
 use crate::stage::{Source, Stage};
-use crate::{Repo, Result};
+use crate::{Error, Repo, Result};
+
+/// How long to wait before asking for paths again that another process uses.
+const PATHS_PAUSE: Duration = Duration::from_millis(100);
 
 /// The project's lock, and who waits for it.
 pub struct ProjectLock<'r> {
@@ -35,14 +41,38 @@ impl<'r> ProjectLock<'r> {
         Ok(())
     }
 
-    /// Enters the paths of a stage into the table that other processes honour while its command runs.
-    pub fn enter(&self, stage: &Stage) -> Result<PathLocks> {
+    /// Enters the paths of a stage into the table that other processes honour while its command runs. Waits for a
+    /// process whose command uses one of them, with the project's lock free so that it can finish; says for whom.
+    pub fn enter(&mut self, stage: &Stage) -> Result<PathLocks> {
+        let mut told = false;
+        loop {
+            match self.try_to_enter(stage) {
+                Err(LockError::PathBusy { path, owners, .. }) => {
+                    if !told {
+                        let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
+                        let owners = owners.join(", ");
+                        self.progress.warn(&format!("waiting for {owners}, which uses '{path}'"));
+                        told = true;
+                    }
+                    self.release();
+                    thread::sleep(PATHS_PAUSE);
+                    self.take_again()?;
+                    if self.interrupt.is_raised() {
+                        return Err(Error::Interrupted);
+                    }
+                }
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    fn try_to_enter(&self, stage: &Stage) -> Result<PathLocks, LockError> {
         let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
         let local = stage.deps.iter().filter(|dep| dep.source == Source::Local);
         let mut read: Vec<String> = local.map(|dep| text(&dep.path)).collect();
         read.extend(stage.params.iter().map(|params| text(&params.path)));
         let write = stage.outs.iter().map(|out| text(&out.path)).collect();
         let cmd = lock::command_line(std::process::id()).unwrap_or_else(|| "matraz repro".into());
-        Ok(PathLocks::enter(&self.repo.tmp_dir(), &cmd, read, write, self.interrupt.flag())?)
+        PathLocks::enter(&self.repo.tmp_dir(), &cmd, read, write, self.interrupt.flag())
     }
 }

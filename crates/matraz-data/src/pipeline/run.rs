@@ -267,6 +267,7 @@ impl Runner<'_> {
             log: ran.map(|ran| ran.log.clone()),
             wall: ran.map_or(Duration::ZERO, |ran| ran.wall),
             message: error.to_string(),
+            interrupted: error.kind() == Kind::Interrupted,
         };
         self.watcher.stage_ended(&self.stages[n], &outcome);
     }

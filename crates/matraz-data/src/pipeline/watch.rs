@@ -68,6 +68,8 @@ pub enum Outcome {
         wall: Duration,
         /// What went wrong.
         message: String,
+        /// Whether the user stopped it.
+        interrupted: bool,
     },
     /// It would act, were this no dry run.
     Planned,

@@ -242,10 +242,11 @@ impl Watcher for Recorder<'_> {
                 });
                 self.note(stage, "cached", Some(entry), run.flatten(), saved.as_ref().map(seconds));
             }
-            Outcome::Failed { exit_code, log, wall, message } => {
+            Outcome::Failed { exit_code, log, wall, message, interrupted } => {
+                let status = if *interrupted { "KILLED" } else { "FAILED" };
                 let run = self.with(|this, state| {
                     let Some(recording) = state.recording.as_mut() else { return Ok(None) };
-                    this.stage_failed(recording, stage, *exit_code, message, log.as_deref()).map(Some)
+                    this.stage_failed(recording, stage, status, *exit_code, message, log.as_deref()).map(Some)
                 });
                 self.note(stage, "failed", None, run.flatten(), Some(seconds(wall)));
             }

@@ -86,6 +86,7 @@ impl Recorder<'_> {
         &self,
         recording: &mut Recording,
         stage: &Stage,
+        status: &str,
         exit_code: Option<i32>,
         message: &str,
         log: Option<&Path>,
@@ -100,7 +101,7 @@ impl Recorder<'_> {
         if let Some(log) = log.filter(|log| log.is_file()) {
             artifacts::file(&recording.tracker, &run, "matraz/stage.log", log)?;
         }
-        write::end(&recording.tracker, &run, "FAILED")?;
+        write::end(&recording.tracker, &run, status)?;
         Ok(run)
     }
 }
