@@ -330,9 +330,9 @@ mod tests {
         assert!(runs(child.id()));
         child.kill().unwrap();
         // Nobody has waited for it: the system still knows its number.
-        let end = std::time::Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(20);
         while !has_ended(child.id()) {
-            assert!(std::time::Instant::now() < end, "the child does not end");
+            assert!(Instant::now() < end, "the child does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(!runs(child.id()));
