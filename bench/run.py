@@ -1,0 +1,250 @@
+"""Measures Matraz beside the real DVC and MLflow, turn by turn in the same run, and writes docs/benchmarks.md.
+
+    make bench                 # with the release build and the Python environment of the tests
+    QUICK=1 make bench         # small sizes, to see that it works; writes nothing
+
+Every figure is the median of several rounds; the tools take turns, so that a busy moment of the machine meets both.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MATRAZ = os.environ.get("MATRAZ", str(ROOT / "target/release/matraz"))
+BIN = pathlib.Path(sys.executable).parent
+QUICK = bool(os.environ.get("QUICK"))
+FILES = 500 if QUICK else 20_000
+STAGES = 20 if QUICK else 200
+CALLS = 20 if QUICK else 200
+ROUNDS = 1 if QUICK else 3
+
+TOOLS = {"matraz": [MATRAZ, "dvc"], "dvc": [str(BIN / "dvc")]}
+
+
+def environment(home):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
+    env.update(
+        HOME=str(home),
+        DVC_NO_ANALYTICS="1",
+        DVC_SITE_CACHE_DIR=str(home / "site"),
+        MLFLOW_DISABLE_TELEMETRY="true",
+        NO_COLOR="1",
+        CI="1",
+        PATH=f"{BIN}:{os.environ['PATH']}",
+    )
+    return env
+
+
+def timed(command, cwd, env):
+    start = time.perf_counter()
+    done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True)
+    seconds = time.perf_counter() - start
+    if done.returncode != 0:
+        sys.exit(f"{command} ended with {done.returncode}:\n{done.stdout.decode()}\n{done.stderr.decode()}")
+    return seconds
+
+
+def in_turns(measure, rounds=ROUNDS):
+    """The median of each tool, measured in turns."""
+    found = {name: [] for name in TOOLS}
+    for _ in range(rounds):
+        for name in TOOLS:
+            found[name].append(measure(name))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def project(folder, name, env):
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q"], cwd=folder, env=env, check=True)
+    timed([*TOOLS[name], "init", "-q"], folder, env)
+    return folder
+
+
+def start_up(scratch, env):
+    return in_turns(lambda name: timed([*TOOLS[name], "--version"], scratch, env), ROUNDS * 5)
+
+
+def help_page(scratch, env):
+    return in_turns(lambda name: timed([*TOOLS[name], "--help"], scratch, env), ROUNDS * 5)
+
+
+def add_and_status(scratch, env):
+    def fill(folder):
+        for n in range(FILES):
+            path = folder / "data" / f"{n // 1000:02d}" / f"{n:05d}.bin"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(n.to_bytes(4, "little") * 1024)
+
+    status = {name: [] for name in TOOLS}
+
+    def add(name):
+        folder = project(scratch / f"add-{name}", name, env)
+        fill(folder)
+        seconds = timed([*TOOLS[name], "add", "-q", "data"], folder, env)
+        timed([*TOOLS[name], "status", "-q"], folder, env)
+        status[name].append(timed([*TOOLS[name], "status", "-q"], folder, env))
+        return seconds
+
+    added = in_turns(add)
+    return added, {name: statistics.median(values) for name, values in status.items()}
+
+
+def pipeline(scratch, env):
+    stages = "".join(
+        f"  s{n:03d}:\n    cmd: cp {'in.txt' if n == 0 else f'o{n - 1:03d}.txt'} o{n:03d}.txt\n"
+        f"    deps: [{'in.txt' if n == 0 else f'o{n - 1:03d}.txt'}]\n    outs: [o{n:03d}.txt]\n"
+        for n in range(STAGES)
+    )
+    folders = {}
+    for name in TOOLS:
+        folders[name] = project(scratch / f"pipeline-{name}", name, env)
+        (folders[name] / "in.txt").write_text("1\n")
+        (folders[name] / "dvc.yaml").write_text("stages:\n" + stages)
+        # Both start from the same files, made by the quicker of the two.
+        timed([*TOOLS["matraz"], "repro", "-q"], folders[name], env)
+        timed([*TOOLS[name], "repro", "-q"], folders[name], env)
+    return in_turns(lambda name: timed([*TOOLS[name], "repro", "-q"], folders[name], env))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def post(url, path, body):
+    request = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/{path}", json.dumps(body).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read() or b"{}")
+
+
+def servers(scratch, env):
+    """Milliseconds of one log-metric and of one log-batch of 1000 metrics, one client, each server alone."""
+    commands = {
+        "matraz": [MATRAZ, "mlflow", "server"],
+        "mlflow": [str(BIN / "mlflow"), "server"],
+    }
+    found = {"metric": {}, "batch": {}, "start": {}}
+    for name, command in commands.items():
+        folder = scratch / f"server-{name}"
+        folder.mkdir()
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        start = time.perf_counter()
+        server = subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=folder,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            while True:
+                try:
+                    urllib.request.urlopen(f"{url}/health", timeout=1).read()
+                    break
+                except OSError:
+                    if time.perf_counter() - start > 180:
+                        sys.exit(f"{command} did not start")
+                    time.sleep(0.005)
+            found["start"][name] = time.perf_counter() - start
+            experiment = post(url, "experiments/create", {"name": "bench"})["experiment_id"]
+            run = post(url, "runs/create", {"experiment_id": experiment})["run"]["info"]["run_id"]
+            single, batch = [], []
+            for n in range(CALLS):
+                begin = time.perf_counter()
+                post(url, "runs/log-metric", {"run_id": run, "key": "loss", "value": n / 7, "timestamp": n, "step": n})
+                single.append(time.perf_counter() - begin)
+            for n in range(max(3, CALLS // 20)):
+                metrics = [
+                    {"key": f"m{k % 10}", "value": k / 3, "timestamp": n, "step": n * 1000 + k} for k in range(1000)
+                ]
+                begin = time.perf_counter()
+                post(url, "runs/log-batch", {"run_id": run, "metrics": metrics})
+                batch.append(time.perf_counter() - begin)
+            found["metric"][name] = statistics.median(single)
+            found["batch"][name] = statistics.median(batch)
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
+    return found
+
+
+def shown(seconds):
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def main():
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="matraz-bench-"))
+    rows = []
+
+    def row(what, figures):
+        ours, peer = figures["matraz"], next(value for name, value in figures.items() if name != "matraz")
+        rows.append((what, ours, peer))
+        print(f"{what}: {shown(ours)} against {shown(peer)}, {peer / ours:.0f}x", flush=True)
+
+    try:
+        home = scratch / "home"
+        home.mkdir()
+        env = environment(home)
+        subprocess.run(["git", "config", "--global", "user.email", "bench@localhost"], env=env, check=True)
+        subprocess.run(["git", "config", "--global", "user.name", "Bench"], env=env, check=True)
+        row("`--version` (DVC)", start_up(scratch, env))
+        row("`--help` (DVC)", help_page(scratch, env))
+        added, status = add_and_status(scratch, env)
+        row(f"`add` of {FILES:,} files of 4 KiB (DVC)", added)
+        row(f"`status` of them, nothing changed (DVC)", status)
+        row(f"`repro` of {STAGES} stages, nothing changed (DVC)", pipeline(scratch, env))
+        found = servers(scratch, env)
+        row("server start until `/health` answers (MLflow)", found["start"])
+        row("`log-metric`, one call (MLflow)", found["metric"])
+        row("`log-batch` of 1,000 metrics, one call (MLflow)", found["batch"])
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if QUICK:
+        return
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = [
+        subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        for command in ([MATRAZ, "--version"], [str(BIN / "dvc"), "--version"], [str(BIN / "mlflow"), "--version"])
+    ]
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Measured by `make bench` on {datetime.date.today().isoformat()}: {os.cpu_count()} cores, {memory:.0f} GiB of "
+        f"memory; {versions[0]}, DVC {versions[1]}, {versions[2].replace(', version', '')}.",
+        "Each figure is the median of several rounds of wall time in which the tools took turns; the servers ran alone, "
+        "with their defaults and one client. MLflow's acknowledged writes are synced to the disk one by one, ours are "
+        "written ahead and survive a killed server, not a power cut.",
+        "",
+        "| what (peer) | Matraz | peer | ratio |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    lines += [f"| {what} | {shown(ours)} | {shown(peer)} | {peer / ours:.0f}× |" for what, ours, peer in rows]
+    path = ROOT / "docs/benchmarks.md"
+    path.write_text("\n".join(lines) + "\n")
+    print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
