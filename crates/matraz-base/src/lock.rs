@@ -220,7 +220,7 @@ struct Table {
 }
 
 impl PathLocks {
-    /// Enters paths into the table in `folder` (`.dvc/tmp`): others may read what we read, and nobody else may use what
+    /// Enters paths into the table in `folder` (`.dvc/tmp`): other processes may read what we read, and none may use what
     /// we write. Entries of processes that no longer run are removed.
     pub fn enter(
         folder: &Path,
@@ -229,8 +229,17 @@ impl PathLocks {
         write: Vec<String>,
         stop: &AtomicBool,
     ) -> Result<Self, LockError> {
+        Self::enter_as(Owner { pid: std::process::id(), cmd: cmd.to_owned() }, folder, read, write, stop)
+    }
+
+    fn enter_as(
+        me: Owner,
+        folder: &Path,
+        read: Vec<String>,
+        write: Vec<String>,
+        stop: &AtomicBool,
+    ) -> Result<Self, LockError> {
         let table = folder.join("rwlock");
-        let me = Owner { pid: std::process::id(), cmd: cmd.to_owned() };
         edit(&table, stop, |entries| {
             entries.write.retain(|_, owner| runs(owner.pid));
             entries.read.retain(|_, owners| {
@@ -239,13 +248,13 @@ impl PathLocks {
             });
             for path in read.iter().chain(&write) {
                 let others =
-                    entries.write.iter().filter(|(used, owner)| overlap(used, path) && **owner != me);
+                    entries.write.iter().filter(|(used, owner)| owner.pid != me.pid && overlap(used, path));
                 refuse(path, others.map(|(_, owner)| owner.clone()).collect(), &table)?;
             }
             for path in &write {
                 let others = entries.read.iter().filter(|(used, _)| overlap(used, path));
                 let others =
-                    others.flat_map(|(_, owners)| owners.iter().filter(|owner| **owner != me).cloned());
+                    others.flat_map(|(_, owners)| owners.iter().filter(|owner| owner.pid != me.pid).cloned());
                 refuse(path, others.collect(), &table)?;
             }
             for path in &read {
@@ -363,20 +372,23 @@ mod tests {
     #[test]
     fn paths_block_what_overlaps_them() {
         let folder = tempfile::tempdir().unwrap();
-        let enter = |cmd: &str, read: &[&str], write: &[&str]| {
+        let enter = |pid: u32, read: &[&str], write: &[&str]| {
             let own = |paths: &[&str]| paths.iter().map(|p| (*p).to_owned()).collect();
-            PathLocks::enter(folder.path(), cmd, own(read), own(write), &never())
+            let me = Owner { pid, cmd: "some command".into() };
+            PathLocks::enter_as(me, folder.path(), own(read), own(write), &never())
         };
-        let writer = enter("one", &["/p/in"], &["/p/out"]).unwrap();
-        assert!(enter("two", &["/p/in"], &[]).is_ok());
+        // Two processes that run for as long as this one.
+        let (one, two) = (std::process::id(), std::os::unix::process::parent_id());
+        let writer = enter(one, &["/p/in"], &["/p/out"]).unwrap();
+        assert!(enter(two, &["/p/in"], &[]).is_ok());
         for (read, write) in [(vec!["/p/out/a"], vec![]), (vec![], vec!["/p/out"]), (vec![], vec!["/p/in"])] {
-            assert!(matches!(enter("two", &read, &write), Err(LockError::PathBusy { .. })));
+            assert!(matches!(enter(two, &read, &write), Err(LockError::PathBusy { .. })));
         }
-        assert!(enter("two", &[], &["/p/out2"]).is_ok());
+        assert!(enter(two, &[], &["/p/out2"]).is_ok());
         drop(writer);
         assert_eq!(std::fs::read_to_string(folder.path().join("rwlock")).unwrap(), "{}");
         let dead = "{\"write\": {\"/p/x\": {\"pid\": 999999999, \"cmd\": \"gone\"}}, \"read\": {}}";
         std::fs::write(folder.path().join("rwlock"), dead).unwrap();
-        assert!(enter("two", &["/p/x"], &[]).is_ok());
+        assert!(enter(two, &["/p/x"], &[]).is_ok());
     }
 }

@@ -93,6 +93,7 @@ pub fn transfer(
         return Err(Error::InsideFile { file: job.stage.outs[0].path.clone(), path });
     }
     check_graph(repo, &index, std::iter::once(&job.stage))?;
+    let _locks = repo.lock_paths("add", std::iter::once(path.as_path()), stop)?;
     let mut cache = if transfer.to_remote {
         Remote::find(repo, transfer.remote.as_deref())?.as_cache()
     } else {
@@ -166,6 +167,7 @@ pub fn add(
         }
     }
     let looked_at: Vec<Target> = jobs.iter().map(|job| Target::new(job.path.clone())).collect();
+    let _locks = repo.lock_paths("add", jobs.iter().map(|job| job.path.as_path()), stop)?;
     let mut cache = Cache::open(repo);
     let legacy_kept = keep_legacy(repo, &jobs, progress, stop)?;
     let contents = if options.no_commit {

@@ -271,6 +271,7 @@ pub fn apply(
         return Err(Error::UnsavedData { paths: plan.unsaved });
     }
     refuse_detours(repo, &plan)?;
+    let _locks = repo.lock_paths("checkout", plan.fates.keys().map(PathBuf::as_path), stop)?;
     let mut report = Report::default();
     report.failed.extend(plan.unknown);
     // What is replaced by something of another kind has to go first; what is only replaced goes in one rename.

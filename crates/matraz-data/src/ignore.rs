@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
+use crate::cache::in_parallel;
 use crate::repo::{DVC_DIR, DVCIGNORE};
 use crate::{Error, Result};
 
@@ -170,8 +171,8 @@ pub struct FoundFile {
 
 /// All files below a folder that are not ignored, sorted by path. Links to files count as files, links to folders are
 /// left out, as DVC does. A `.dvcignore` below the folder is refused: its patterns would be part of the data.
-pub fn files_below(folder: &Path, ignore: &Ignore) -> Result<Vec<FoundFile>> {
-    let mut files = Vec::new();
+pub fn files_below(folder: &Path, ignore: &Ignore, threads: usize) -> Result<Vec<FoundFile>> {
+    let mut names = Vec::new();
     let mut pending = vec![(folder.to_path_buf(), String::new())];
     while let Some((at, prefix)) = pending.pop() {
         let rules = ignore.rules(&at)?;
@@ -192,26 +193,29 @@ pub fn files_below(folder: &Path, ignore: &Ignore) -> Result<Vec<FoundFile>> {
             if name == DVCIGNORE {
                 return Err(Error::IgnoreFileInData { folder: at });
             }
-            if (!rules.files.is_empty() || name == ".git") && rules.matches(&at.join(name), false) {
-                continue;
+            // What a killed process left half-written is no data.
+            let litter = name.starts_with(".matraz-") && name.ends_with(".tmp");
+            let ignored = (!rules.files.is_empty() || name == ".git") && rules.matches(&at.join(name), false);
+            if !litter && !ignored {
+                names.push((format!("{prefix}{name}"), kind.is_symlink()));
             }
-            let meta = if kind.is_symlink() {
-                let path = entry.path();
-                let meta = fs::metadata(&path).map_err(Error::io("read", &path))?;
-                if meta.is_dir() {
-                    continue;
-                }
-                meta
-            } else {
-                entry.metadata().map_err(Error::io("read", &at))?
-            };
-            if !meta.is_file() {
-                return Err(Error::NotData { path: entry.path() });
-            }
-            files.push(FoundFile { path: format!("{prefix}{name}"), meta });
         }
     }
-    files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    names.sort_unstable();
+    let metas = in_parallel(&names, threads, |(name, is_link)| {
+        let path = folder.join(name);
+        let meta = fs::metadata(&path).map_err(Error::io("read", &path))?;
+        if *is_link && meta.is_dir() {
+            return Ok(None);
+        }
+        if meta.is_file() { Ok(Some(meta)) } else { Err(Error::NotData { path }) }
+    });
+    let mut files = Vec::with_capacity(names.len());
+    for ((path, _), meta) in names.into_iter().zip(metas) {
+        if let Some(meta) = meta? {
+            files.push(FoundFile { path, meta });
+        }
+    }
     Ok(files)
 }
 
@@ -266,13 +270,13 @@ mod tests {
         std::os::unix::fs::symlink("s", root.join("d/dirlink")).unwrap();
         fs::write(root.join(DVCIGNORE), "*.tmp\n").unwrap();
         let ignore = Ignore::new(root);
-        let found = files_below(&root.join("d"), &ignore).unwrap();
+        let found = files_below(&root.join("d"), &ignore, 2).unwrap();
         let names: Vec<_> = found.iter().map(|f| f.path.as_str()).collect();
         assert_eq!(names, ["a", "a.x", "link", "s/b"]);
         std::os::unix::fs::symlink("nowhere", root.join("d/broken")).unwrap();
-        assert!(files_below(&root.join("d"), &ignore).is_err());
+        assert!(files_below(&root.join("d"), &ignore, 2).is_err());
         fs::remove_file(root.join("d/broken")).unwrap();
         fs::write(root.join("d/s/.dvcignore"), "x").unwrap();
-        assert!(matches!(files_below(&root.join("d"), &ignore), Err(Error::IgnoreFileInData { .. })));
+        assert!(matches!(files_below(&root.join("d"), &ignore, 2), Err(Error::IgnoreFileInData { .. })));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use matraz_base::lock::{self, Lock, Owner};
+use matraz_base::lock::{self, Lock, Owner, PathLocks};
 use matraz_base::progress::Progress;
 
 use crate::config::{Config, Level, SectionName, Setting, normal};
@@ -221,6 +221,17 @@ impl Repo {
             progress.warn(&format!("waiting for {owner}, which works on this project"));
         };
         Ok(lock::acquire(&path, LOCK_PATIENCE, stop, waiting)?)
+    }
+
+    /// Keeps other processes from paths that are about to be written, also while the project's lock is free.
+    pub(crate) fn lock_paths<'p>(
+        &self,
+        cmd: &str,
+        paths: impl Iterator<Item = &'p Path>,
+        stop: &AtomicBool,
+    ) -> Result<PathLocks> {
+        let write = paths.map(|path| path.to_string_lossy().into_owned()).collect();
+        Ok(PathLocks::enter(&self.tmp_dir(), cmd, Vec::new(), write, stop)?)
     }
 
     /// Makes the folders that every operation needs and keeps git from tracking them.

@@ -145,7 +145,9 @@ fn look(
             }
         };
         let key = repo.key(&target.path);
-        let mut known = repo.with_state(|state| state.below(&key, target.algorithm));
+        // Both are sorted by path, so one walk through the two matches them.
+        let mut known = repo.with_state(|state| state.below(&key, target.algorithm)).into_iter().peekable();
+        let forgotten = forgotten.entry(target.algorithm).or_default();
         let mut name = key.clone();
         for FoundFile { path, meta } in files {
             name.truncate(key.len());
@@ -153,8 +155,14 @@ fn look(
                 name.push('/');
                 name.push_str(&path);
             }
+            while let Some((gone, _)) = known.next_if(|(known, _)| *known < name) {
+                forgotten.push(gone);
+            }
             let stamp = Stamp::of(&meta);
-            let digest = known.remove(&name).filter(|known| known.stamp == stamp).map(|known| known.digest);
+            let digest = known
+                .next_if(|(known, _)| *known == name)
+                .filter(|(_, known)| known.stamp == stamp)
+                .map(|(_, known)| known.digest);
             let executable = meta.permissions().mode() & 0o100 != 0;
             candidates.push(Candidate {
                 target: number,
@@ -165,9 +173,7 @@ fn look(
                 known: digest.is_some(),
             });
         }
-        if !known.is_empty() {
-            forgotten.entry(target.algorithm).or_default().extend(known.into_keys());
-        }
+        forgotten.extend(known.map(|(gone, _)| gone));
     }
     settle(repo, targets, &mut candidates, cache.as_deref_mut(), progress, stop)?;
     remember(repo, targets, &candidates, forgotten, start);
@@ -326,7 +332,7 @@ fn find(repo: &Repo, path: &Path) -> Result<Option<Found>> {
         return Ok(None);
     }
     if meta.is_dir() {
-        return Ok(Some(Found::Folder(files_below(path, repo.ignore())?)));
+        return Ok(Some(Found::Folder(files_below(path, repo.ignore(), repo.threads())?)));
     }
     if !meta.is_file() {
         return Err(Error::NotData { path: path.to_path_buf() });

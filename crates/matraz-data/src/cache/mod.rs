@@ -166,21 +166,24 @@ impl Cache {
     ) -> Result<(Vec<Presence>, Vec<Corrupted>)> {
         let mut found = Vec::with_capacity(objects.len());
         let mut doubtful = Vec::new();
-        for (n, object) in objects.iter().enumerate() {
+        let looked_at = in_parallel(objects, repo.threads(), |object| {
             let path = self.path(object);
-            let presence = match fs::metadata(&path) {
-                Ok(meta) if meta.is_file() => match self.judge(object, &meta) {
-                    Some(checked) => Presence::Present { checked },
-                    None => {
-                        doubtful.push((n, path));
-                        Presence::Missing
-                    }
-                },
-                Ok(_) => Presence::Missing,
-                Err(error) if absent(&error) => Presence::Missing,
-                Err(error) => return Err(Error::io("look at", path)(error)),
-            };
-            found.push(presence);
+            match fs::metadata(&path) {
+                Ok(meta) if meta.is_file() => Ok(Some(self.judge(object, &meta))),
+                Ok(_) => Ok(None),
+                Err(error) if absent(&error) => Ok(None),
+                Err(error) => Err(Error::io("look at", path)(error)),
+            }
+        });
+        for (n, looked_at) in looked_at.into_iter().enumerate() {
+            found.push(match looked_at? {
+                Some(Some(checked)) => Presence::Present { checked },
+                Some(None) => {
+                    doubtful.push((n, self.path(&objects[n])));
+                    Presence::Missing
+                }
+                None => Presence::Missing,
+            });
         }
         let mut corrupted = Vec::new();
         if !doubtful.is_empty() {
@@ -210,7 +213,7 @@ impl Cache {
     fn judge(&self, object: &Object, meta: &fs::Metadata) -> Option<bool> {
         let stamp = Stamp::of(meta);
         let protected = meta.permissions().mode() & 0o7777 == OBJECT_MODE;
-        let empty = *object.digest.bytes() == md5::of_bytes(b"");
+        let empty = *object.digest.bytes() == md5::EMPTY;
         if !protected || (stamp.size == 0) != empty {
             return None;
         }
@@ -325,6 +328,30 @@ fn protect(path: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::io("protect", path)(error)),
         _ => Ok(()),
     }
+}
+
+/// The answers of `ask` for all items, in their order, from several threads when there are many.
+pub(crate) fn in_parallel<T: Sync, A: Send>(
+    items: &[T],
+    threads: usize,
+    ask: impl Fn(&T) -> A + Sync,
+) -> Vec<A> {
+    const WORTH_A_THREAD: usize = 512;
+    let share = items.len().div_ceil(threads.max(1)).max(WORTH_A_THREAD);
+    if items.len() <= share {
+        return items.iter().map(ask).collect();
+    }
+    let ask = &ask;
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = items
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().map(ask).collect::<Vec<A>>()))
+            .collect();
+        let joined = parts
+            .into_iter()
+            .map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.flatten().collect()
+    })
 }
 
 /// Whether an error says that there is no such file.

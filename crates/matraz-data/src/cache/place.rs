@@ -164,45 +164,30 @@ impl Run<'_> {
     fn link_one(&self, kind: LinkKind, number: usize) -> Result<Stamp> {
         let placement = &self.placements[number];
         let object = &self.paths[number];
+        if kind == LinkKind::Copy {
+            let mut from = File::open(object).map_err(Error::io("read", object))?;
+            let mut temp = Temp::create(&placement.target, placement.executable)?;
+            let made = io::copy(&mut from, &mut temp.file).and_then(|_| backdate(&temp.file));
+            return temp.reveal(&placement.target, made);
+        }
         let temp = temp_beside(&placement.target);
-        let made = match kind {
-            LinkKind::Copy => {
-                let mut from = File::open(object).map_err(Error::io("read", object))?;
-                let mut to = create(&temp, placement.executable)?;
-                io::copy(&mut from, &mut to).and_then(|_| backdate(&to))
-            }
-            LinkKind::Reflink => kind.make(object, &temp).and_then(|()| {
+        let made = kind.make(object, &temp).and_then(|()| {
+            if kind == LinkKind::Reflink {
                 let to = File::options().write(true).open(&temp).or_else(|_| File::open(&temp))?;
                 let folder = placement.target.parent().unwrap_or(Path::new("/"));
                 let bits = (0o666 & !umask(folder)) | if placement.executable { 0o100 } else { 0 };
                 to.set_permissions(fs::Permissions::from_mode(bits))?;
-                backdate(&to)
-            }),
-            LinkKind::Hardlink | LinkKind::Symlink => kind.make(object, &temp).and_then(|()| {
-                let meta = fs::metadata(&temp)?;
-                if placement.executable && meta.permissions().mode() & 0o100 == 0 {
-                    let bits = meta.permissions().mode() | 0o100;
-                    fs::set_permissions(&temp, fs::Permissions::from_mode(bits))?;
-                }
-                Ok(Stamp::of(&meta))
-            }),
-        };
-        self.reveal(&temp, &placement.target, made)
-    }
-
-    /// Renames a finished file to its place, or removes it after a failure.
-    fn reveal(&self, temp: &Path, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> {
-        let shown = made.and_then(|stamp| match fs::rename(temp, target) {
-            // A folder in the way was emptied before; it goes now.
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
-                fs::remove_dir(target)?;
-                fs::rename(temp, target).map(|()| stamp)
+                return backdate(&to);
             }
-            other => other.map(|()| stamp),
+            let meta = fs::metadata(&temp)?;
+            if placement.executable && meta.permissions().mode() & 0o100 == 0 {
+                let bits = meta.permissions().mode() | 0o100;
+                fs::set_permissions(&temp, fs::Permissions::from_mode(bits))?;
+            }
+            Ok(Stamp::of(&meta))
         });
-        shown.map_err(|error| {
-            let _ = fs::remove_file(temp);
-            Error::io("write", target)(error)
+        reveal(&temp, &placement.target, made).inspect_err(|_| {
+            let _ = fs::remove_file(&temp);
         })
     }
 
@@ -218,7 +203,7 @@ impl Run<'_> {
 
 /// Copies with a check of the content.
 impl Work for Run<'_> {
-    type Open = (Option<(PathBuf, File)>, Stamp);
+    type Open = (Option<Temp>, Stamp);
 
     fn path(&self, job: usize) -> &Path {
         &self.paths[self.numbers[job]]
@@ -233,15 +218,11 @@ impl Work for Run<'_> {
 
     fn chunk(&self, job: usize, open: &mut Self::Open, bytes: &[u8]) -> Result<()> {
         let placement = &self.placements[self.numbers[job]];
-        let (temp, file) = match &mut open.0 {
+        let temp = match &mut open.0 {
             Some(there) => there,
-            none => {
-                let temp = temp_beside(&placement.target);
-                let file = create(&temp, placement.executable)?;
-                none.insert((temp, file))
-            }
+            none => none.insert(Temp::create(&placement.target, placement.executable)?),
         };
-        file.write_all(bytes).map_err(Error::io("write", &*temp))
+        temp.file.write_all(bytes).map_err(Error::io("write", &temp.path))
     }
 
     fn done(&self, job: usize, outcome: Result<(Self::Open, Hashed<'_>)>) -> Result<()> {
@@ -262,21 +243,19 @@ impl Work for Run<'_> {
             hashed.md5
         };
         if md5 != *placement.object.digest.bytes() {
-            if let Some((temp, _)) = written {
-                let _ = fs::remove_file(temp);
-            }
+            drop(written);
             return self.corrupted(number);
         }
         let settled = match written {
-            Some((temp, file)) => self.reveal(&temp, &placement.target, backdate(&file)),
-            None => {
-                let temp = temp_beside(&placement.target);
-                create(&temp, placement.executable).and_then(|mut file| {
-                    let made =
-                        file.write_all(hashed.whole.unwrap_or_default()).and_then(|()| backdate(&file));
-                    self.reveal(&temp, &placement.target, made)
-                })
+            Some(temp) => {
+                let made = backdate(&temp.file);
+                temp.reveal(&placement.target, made)
             }
+            None => Temp::create(&placement.target, placement.executable).and_then(|mut temp| {
+                let content = hashed.whole.unwrap_or_default();
+                let made = temp.file.write_all(content).and_then(|()| backdate(&temp.file));
+                temp.reveal(&placement.target, made)
+            }),
         };
         if self.cache.judge_protected(&placement.object, stamp) {
             self.outcome.lock().unwrap_or_else(PoisonError::into_inner).1.push((placement.object, stamp));
@@ -291,6 +270,48 @@ impl Cache {
     fn judge_protected(&self, object: &Object, stamp: Stamp) -> bool {
         self.known.get(&(object.digest, object.algorithm())) != Some(&stamp)
     }
+}
+
+/// A file that is being written beside its place; dropped before it is revealed, it is gone.
+struct Temp {
+    path: PathBuf,
+    file: File,
+    revealed: bool,
+}
+
+impl Temp {
+    fn create(target: &Path, executable: bool) -> Result<Self> {
+        let path = temp_beside(target);
+        let file = create(&path, executable)?;
+        Ok(Self { path, file, revealed: false })
+    }
+
+    /// Renames the finished file to its place.
+    fn reveal(mut self, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> {
+        let stamp = reveal(&self.path, target, made)?;
+        self.revealed = true;
+        Ok(stamp)
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        if !self.revealed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn reveal(temp: &Path, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> {
+    let shown = made.and_then(|stamp| match fs::rename(temp, target) {
+        // A folder in the way was emptied before; it goes now.
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            fs::remove_dir(target)?;
+            fs::rename(temp, target).map(|()| stamp)
+        }
+        other => other.map(|()| stamp),
+    });
+    shown.map_err(Error::io("write", target))
 }
 
 fn temp_beside(target: &Path) -> PathBuf {

@@ -2,6 +2,10 @@
 
 use std::io::{self, Read};
 
+/// The MD5 of nothing.
+pub const EMPTY: [u8; 16] =
+    [0xd4, 0x1d, 0x8c, 0xd9, 0x8f, 0x00, 0xb2, 0x04, 0xe9, 0x80, 0x09, 0x98, 0xec, 0xf8, 0x42, 0x7e];
+
 /// The MD5 of bytes in memory.
 pub fn of_bytes(bytes: &[u8]) -> [u8; 16] {
     fast_md5::digest(bytes)
@@ -72,6 +76,11 @@ mod tests {
         for (content, counted) in table {
             assert_eq!(legacy(&mut &content[..]).unwrap(), of_bytes(counted), "{content:?}");
         }
+    }
+
+    #[test]
+    fn nothing_has_its_digest() {
+        assert_eq!(of_bytes(b""), EMPTY);
     }
 
     #[test]

@@ -100,14 +100,15 @@ impl State {
         Self { connection: connection.ok() }
     }
 
-    /// What is known of the files at or below a path, by path.
-    pub fn below(&self, path: &str, algorithm: Algorithm) -> HashMap<String, Known> {
-        let Some(connection) = &self.connection else { return HashMap::new() };
+    /// What is known of the files at or below a path, sorted by path.
+    pub fn below(&self, path: &str, algorithm: Algorithm) -> Vec<(String, Known)> {
+        let Some(connection) = &self.connection else { return Vec::new() };
         // '0' is the character after '/'.
-        let scan = || -> rusqlite::Result<HashMap<String, Known>> {
+        let scan = || -> rusqlite::Result<Vec<(String, Known)>> {
             let mut statement = connection.prepare_cached(
                 "SELECT path, mtime, size, inode, md5 FROM file
-                 WHERE algorithm = ?1 AND (path = ?2 OR (path > ?3 AND path < ?4))",
+                 WHERE algorithm = ?1 AND (path = ?2 OR (path > ?3 AND path < ?4))
+                 ORDER BY path",
             )?;
             let bounds = (format!("{path}/"), format!("{path}0"));
             let rows = statement.query_map(params![algorithm as i64, path, bounds.0, bounds.1], |row| {
@@ -273,10 +274,9 @@ mod tests {
         one.update(Algorithm::Md5, &learned, &[]);
         two.update(Algorithm::Md5, &[("d/new".into(), sample(9))], &["d/a".into()]);
         two.update(Algorithm::LegacyMd5, &[("d/a".into(), sample(8))], &[]);
-        let mut below: Vec<_> = one.below("d", Algorithm::Md5).into_keys().collect();
-        below.sort();
+        let below: Vec<_> = one.below("d", Algorithm::Md5).into_iter().map(|(path, _)| path).collect();
         assert_eq!(below, ["d", "d/new", "d/s/b"]);
-        assert_eq!(one.below("d/a", Algorithm::LegacyMd5)["d/a"], sample(8));
+        assert_eq!(one.below("d/a", Algorithm::LegacyMd5), [("d/a".to_owned(), sample(8))]);
         let objects = [(Digest::dir([1; 16]), sample(3).stamp), (Digest::file([1; 16]), sample(4).stamp)];
         one.remember_objects(Algorithm::LegacyMd5, &objects);
         let expected =
