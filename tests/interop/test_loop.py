@@ -406,8 +406,10 @@ def test_runs_of_scripts_hang_below_their_stage(workspace, start_server, tmp_pat
     workspace.assert_clean()
     assert "Running" not in workspace.dvc("repro").out
 
-    # The stock tools alone run it too.
+    # The stock tools alone run it too, and both agree that it ran.
     workspace.write("params.yaml", workspace.read("params.yaml").replace("n_estimators: 10", "n_estimators: 11"))
-    workspace.dvc("repro", "train")
-    workspace.matraz("repro", "train")
+    workspace.dvc("repro", MLFLOW_TRACKING_URI=ui.url, MLFLOW_EXPERIMENT_NAME="stock")
+    assert "Recorded" not in workspace.matraz("repro").out
+    stock = client.search_runs([client.get_experiment_by_name("stock").experiment_id])
+    assert {run.info.run_name for run in stock} == {"train", "evaluate"}
     assert len(pipeline_runs(client)) == 1

@@ -30,13 +30,13 @@ class RealDvc:
             text=True,
         )
 
-    def __call__(self, *arguments, cwd, code=0):
+    def __call__(self, *arguments, cwd, code=0, **variables):
         """Runs a command and checks its exit code; `code=None` takes any."""
         arguments = [str(argument) for argument in arguments]
         request = {
             "arguments": arguments,
             "cwd": str(cwd),
-            "environment": self.environment,
+            "environment": {**self.environment, **variables},
             "out": str(self.out),
             "err": str(self.err),
         }
@@ -87,8 +87,8 @@ class Workspace:
     def start(self, *arguments, **options):
         return self._matraz.start(*arguments, cwd=self.root, **options)
 
-    def dvc(self, *arguments, code=0, cwd=None):
-        return self._dvc(*arguments, cwd=cwd or self.root, code=code)
+    def dvc(self, *arguments, code=0, cwd=None, **variables):
+        return self._dvc(*arguments, cwd=cwd or self.root, code=code, **variables)
 
     def ours(self, *arguments, code=0, cwd=None):
         """Our program in DVC's grammar, which records no runs."""
