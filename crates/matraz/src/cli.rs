@@ -26,7 +26,7 @@ use crate::render;
 /// Options that every command takes; help pages show them after the command's own.
 #[derive(Args, Clone, Debug)]
 pub struct Globals {
-    /// Say nothing but errors
+    /// Say nothing but results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 900)]
     pub quiet: bool,
     /// Say more; twice for the log

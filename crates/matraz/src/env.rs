@@ -70,6 +70,8 @@ variables! {
     /// The user's home.
     home = "HOME";
     /// The user's name, recorded with runs.
+    logname = "LOGNAME";
+    /// The user's name, when `LOGNAME` is not set.
     user = "USER";
     /// Set inside the commands of a stage: the root of its project.
     dvc_root = "DVC_ROOT";

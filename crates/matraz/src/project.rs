@@ -67,9 +67,22 @@ impl Project {
     }
 }
 
-/// The user's name, for the records.
+/// The user's name, for the records: by the environment, else as the system knows the owner of this process.
 pub fn user(app: &App) -> String {
-    text(app.env.user.as_ref()).unwrap_or_else(|| "unknown".into())
+    let variables = [&app.env.logname, &app.env.user];
+    let named = variables.into_iter().find_map(|variable| text(variable.as_ref()));
+    named.or_else(user_of_system).unwrap_or_else(|| "unknown".into())
+}
+
+fn user_of_system() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let entry = users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|entry| entry.get(2) == Some(&owner.as_str()))?;
+    entry.first().map(|name| (*name).to_owned())
 }
 
 /// The machine's name, for the records.

@@ -132,16 +132,26 @@ impl Value {
 
 type Input<'t> = LocatingSlice<&'t str>;
 
+/// The most comparisons of a filter. Databases bound the depth of an expression (SQLite: 1000).
+const MOST_CLAUSES: usize = 200;
+
 /// Reads a filter. An empty one has no clauses.
 pub fn parse(text: &str) -> Result<Vec<Clause>, Fault> {
-    filter.parse(LocatingSlice::new(text)).map_err(|error| {
+    let clauses = filter.parse(LocatingSlice::new(text)).map_err(|error| {
         let at = error.offset();
         let expected = error.inner().context().find_map(|context| match context {
             StrContext::Expected(StrContextValue::Description(text)) => Some(*text),
             _ => None,
         });
         Fault::new(message(expected.unwrap_or("a comparison"), &text[at..]), at)
-    })
+    })?;
+    match clauses.get(MOST_CLAUSES) {
+        Some(first_too_many) => {
+            let message = format!("more than {MOST_CLAUSES} comparisons");
+            Err(Fault::new(message, first_too_many.name.at))
+        }
+        None => Ok(clauses),
+    }
 }
 
 /// `expected …, found …` with the word that stands at the place.
@@ -337,6 +347,14 @@ mod tests {
                 shown.join(" & ")
             }
         }
+    }
+
+    #[test]
+    fn a_filter_has_a_bound() {
+        let filter = |count: usize| vec!["a = 1"; count].join(" AND ");
+        assert_eq!(parse(&filter(MOST_CLAUSES)).unwrap().len(), MOST_CLAUSES);
+        let fault = parse(&filter(MOST_CLAUSES + 1)).unwrap_err();
+        assert_eq!(fault, Fault::new("more than 200 comparisons", MOST_CLAUSES * 10));
     }
 
     #[test]

@@ -63,7 +63,9 @@ impl Workspace {
         let mut command = Command::new(env!("CARGO_BIN_EXE_matraz"));
         let home = self.beside("home");
         fs::create_dir_all(&home).unwrap();
-        for name in ["MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "MATRAZ_LOG", "CI"] {
+        for name in
+            ["MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "MATRAZ_LOG", "CI", "LOGNAME"]
+        {
             command.env_remove(name);
         }
         command
