@@ -62,13 +62,13 @@ class Server(Running):
 
 
 class RealServer(Running):
-    """Real MLflow's server on the store in a folder."""
+    """Real MLflow's server on the store in a folder, or another script that listens."""
 
-    def __init__(self, folder, environment):
+    def __init__(self, folder, environment, *arguments, script="real_server.py"):
         log = folder / "real.log"
         with log.open("w") as errors:
             process = subprocess.Popen(
-                [sys.executable, Path(__file__).parent / "real_server.py", folder],
+                [sys.executable, Path(__file__).parent / script, *(arguments or [folder])],
                 cwd=folder,
                 env=environment,
                 stdout=subprocess.PIPE,
