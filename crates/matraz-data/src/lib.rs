@@ -22,10 +22,12 @@ pub mod ignore;
 pub mod index;
 pub mod pipeline;
 pub mod remote;
+pub mod remove;
 pub mod repo;
 pub mod stage;
 pub mod status;
 pub mod target;
+pub mod unprotect;
 pub mod view;
 pub mod workspace;
 

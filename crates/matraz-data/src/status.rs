@@ -16,7 +16,7 @@ use crate::{Repo, Result};
 /// The stages that differ from what is recorded of them.
 #[derive(Debug, Default)]
 pub struct Status {
-    /// What differs, in the order of the project's files.
+    /// What differs: data files, then stages, both in the order of the project's files.
     pub changed: Vec<(Address, Changes)>,
     /// Frozen stages that were looked at: their dependencies were not.
     pub frozen: Vec<Address>,
@@ -53,6 +53,8 @@ pub fn status(
             status.changed.push((stage.address.clone(), changes));
         }
     }
+    // Data before the stages that read them.
+    status.changed.sort_by_key(|(address, _)| address.name.is_some());
     status.corrupted = cache.take_corrupted();
     Ok(status)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -148,7 +148,7 @@ impl Run<'_> {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                let settled = self.link_one(kind, number);
+                let settled = self.link_one(kind, number, stop);
                 self.settle(number, settled);
             }
         };
@@ -161,13 +161,16 @@ impl Run<'_> {
         if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    fn link_one(&self, kind: LinkKind, number: usize) -> Result<Stamp> {
+    fn link_one(&self, kind: LinkKind, number: usize, stop: &AtomicBool) -> Result<Stamp> {
         let placement = &self.placements[number];
         let object = &self.paths[number];
         if kind == LinkKind::Copy {
             let mut from = File::open(object).map_err(Error::io("read", object))?;
             let mut temp = Temp::create(&placement.target, placement.executable)?;
-            let made = io::copy(&mut from, &mut temp.file).and_then(|_| backdate(&temp.file));
+            let made = copy(&mut from, &mut temp.file, stop).and_then(|()| backdate(&temp.file));
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
             return temp.reveal(&placement.target, made);
         }
         let temp = temp_beside(&placement.target);
@@ -322,6 +325,17 @@ fn temp_beside(target: &Path) -> PathBuf {
 fn create(temp: &Path, executable: bool) -> Result<File> {
     let bits = if executable { 0o766 } else { 0o666 };
     OpenOptions::new().write(true).create_new(true).mode(bits).open(temp).map_err(Error::io("write", temp))
+}
+
+/// Copies a file inside the kernel, piece by piece, so that an interrupt is heard.
+fn copy(from: &mut File, to: &mut File, stop: &AtomicBool) -> io::Result<()> {
+    const PIECE: u64 = 64 << 20;
+    while !stop.load(Ordering::Relaxed) {
+        if io::copy(&mut Read::by_ref(from).take(PIECE), to)? < PIECE {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Sets the time of a new file a moment back, so that any later write is sure to change it (see

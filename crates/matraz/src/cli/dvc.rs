@@ -19,6 +19,7 @@ pub mod project;
 pub mod pull;
 pub mod push;
 pub mod remote;
+pub mod remove;
 pub mod repro;
 pub mod root;
 pub mod stage;
@@ -26,6 +27,7 @@ pub mod stage_add;
 pub mod stage_list;
 pub mod status;
 pub mod unfreeze;
+pub mod unprotect;
 pub mod version;
 
 use clap::{Parser, Subcommand};
@@ -71,6 +73,8 @@ pub enum Shared {
     Pull(pull::Args),
     Push(push::Args),
     Remote(remote::Args),
+    #[command(alias = "rm")]
+    Remove(remove::Args),
     Dag(dag::Args),
     Metrics(metrics::Args),
     Params(params::Args),
@@ -80,6 +84,7 @@ pub enum Shared {
     Unfreeze(unfreeze::Args),
     Root(root::Args),
     Status(status::Args),
+    Unprotect(unprotect::Args),
     #[command(alias = "doctor")]
     Version(version::Args),
 }
@@ -89,11 +94,12 @@ impl Shared {
     pub fn dvc_failure(&self) -> u8 {
         match self {
             Self::Add(_) | Self::Commit(_) | Self::Config(_) | Self::Status(_) => 1,
-            Self::Fetch(_) | Self::Pull(_) | Self::Push(_) => 1,
+            Self::Fetch(_) | Self::Pull(_) | Self::Push(_) | Self::Remove(_) => 1,
             Self::Cache(_)
             | Self::CheckIgnore(_)
             | Self::Checkout(_)
             | Self::Remote(_)
+            | Self::Unprotect(_)
             | Self::Version(_) => 255,
             Self::Freeze(_) | Self::Unfreeze(_) => 1,
             Self::Stage(_)
@@ -118,6 +124,7 @@ impl Shared {
             Self::Pull(args) => pull::run(args, app),
             Self::Push(args) => push::run(args, app),
             Self::Remote(args) => remote::run(args, app),
+            Self::Remove(args) => remove::run(args, app),
             Self::Dag(args) => dag::run(args, app),
             Self::Metrics(args) => metrics::run(args, app),
             Self::Params(args) => params::run(args, app),
@@ -127,6 +134,7 @@ impl Shared {
             Self::Repro(args) => repro::run(args, app),
             Self::Root(args) => root::run(args, app),
             Self::Status(args) => status::run(args, app),
+            Self::Unprotect(args) => unprotect::run(args, app),
             Self::Version(args) => version::run(args, app),
         }
     }
@@ -180,7 +188,6 @@ impl CommandLine for Cli {
             "plots",
             "queue",
             "studio",
-            "unprotect",
             "update",
         ]
     }
