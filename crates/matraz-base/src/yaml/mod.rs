@@ -13,7 +13,7 @@ pub use edit::edit;
 pub use node::{Key, Node, NodeKind, Span};
 pub use parse::{SyntaxError, parse, parse_with};
 pub use scalar::resolve;
-pub use write::{write, write_with};
+pub use write::{write, write_with, write_with_keys};
 
 /// Whose YAML: the rules for plain scalars, and the layout when writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

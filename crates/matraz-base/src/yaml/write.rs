@@ -18,7 +18,19 @@ pub fn write(value: &Value) -> String {
 
 /// Writes `value` in the layout of `dialect`. Mappings keep their order.
 pub fn write_with(value: &Value, dialect: Dialect) -> String {
+    write_all(value, dialect, None)
+}
+
+/// Like [`write`], where `scalar_keys` tells of a mapping, by the keys that lead to it, whether keys in it that look
+/// like numbers or truth values are such and no text.
+pub fn write_with_keys(value: &Value, scalar_keys: &dyn Fn(&[String]) -> bool) -> String {
+    write_all(value, Dialect::Ruamel12, Some(scalar_keys))
+}
+
+fn write_all(value: &Value, dialect: Dialect, scalar_keys: Option<&dyn Fn(&[String]) -> bool>) -> String {
     let mut writer = Writer {
+        scalar_keys,
+        path: Vec::new(),
         out: String::new(),
         dialect,
         column: 0,
@@ -60,7 +72,10 @@ struct Analysis {
     single: bool,
 }
 
-struct Writer {
+struct Writer<'w> {
+    scalar_keys: Option<&'w dyn Fn(&[String]) -> bool>,
+    /// The keys that lead to the present mapping; kept only for `scalar_keys`.
+    path: Vec<String>,
     out: String,
     dialect: Dialect,
     column: usize,
@@ -75,7 +90,7 @@ struct Writer {
     open_ended: bool,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn ruamel(&self) -> bool {
         self.dialect == Dialect::Ruamel12
     }
@@ -118,7 +133,13 @@ impl Writer {
 
     fn block_entry(&mut self, key: &str, value: &Value) {
         self.write_indent();
-        let key_value = Value::Str(key.to_owned());
+        let key_value = match self.scalar_keys {
+            Some(holds) if holds(&self.path) => match scalar::resolve(key, self.dialect) {
+                number @ (Value::Int(_) | Value::BigInt(_) | Value::Float(_) | Value::Bool(_)) => number,
+                _ => Value::Str(key.to_owned()),
+            },
+            _ => Value::Str(key.to_owned()),
+        };
         let in_mapping = Context { mapping: true, ..Context::default() };
         // The length counts the tag `!!str`, which is not written.
         let fits = key.chars().count() + 5 < MAX_SIMPLE_KEY && !has_break(key);
@@ -132,7 +153,13 @@ impl Writer {
             self.write_indent();
             self.indicator(":", true, false, true);
         }
-        self.node(value, in_mapping);
+        if self.scalar_keys.is_some() {
+            self.path.push(key.to_owned());
+            self.node(value, in_mapping);
+            self.path.pop();
+        } else {
+            self.node(value, in_mapping);
+        }
     }
 
     fn empty_collection(&mut self, open: &str, close: &str) {

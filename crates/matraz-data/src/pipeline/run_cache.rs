@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use matraz_base::process::Interrupt;
 use matraz_base::value::python_json;
-use matraz_base::{Map, Progress, Value, yaml};
+use matraz_base::{Map, Progress, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::Cache;
@@ -131,7 +131,7 @@ impl RunCache {
         let (key, value) = (key_of(entry), value_of(entry));
         if self.read(&key, &value, warn)?.is_none() {
             let path = self.entry_folder(&key).join(&value);
-            let text = yaml::write(&entry.to_value());
+            let text = entry.to_text();
             matraz_base::file::write(&path, text.as_bytes()).map_err(Error::io("write", &path))?;
         }
         Ok(value)
@@ -231,6 +231,6 @@ outs:
         let entry = lock::parse_entry(&document, &document.parse().unwrap(), "a run").unwrap();
         assert_eq!(key_of(&entry), "88e4970c5a0d91133ab6b85d73e14ade141a0e6114020b4a3cc8dc3eccb7c354");
         assert_eq!(value_of(&entry), "eefbe55fe1d7814f2f6a6b18928d4d4d8b575b1186bda02fedc60c14f6b8d286");
-        assert_eq!(yaml::write(&entry.to_value()), text);
+        assert_eq!(entry.to_text(), text);
     }
 }

@@ -83,7 +83,10 @@ impl LockFile {
         }
         let stages = self.entries.iter().map(|(name, entry)| (name.clone(), entry.to_value())).collect();
         root.insert("stages".into(), Value::Map(stages));
-        yaml::write(&Value::Map(root))
+        yaml::write_with_keys(&Value::Map(root), &|path| match path {
+            [stages, _, entry @ ..] if stages == "stages" => in_params_of_yaml(entry),
+            _ => false,
+        })
     }
 
     /// Writes the file when its content differs. Whether it was written.
@@ -190,7 +193,20 @@ fn parse_items(document: &Document, node: &Node) -> Result<Vec<LockedItem>> {
         .collect()
 }
 
+/// Whether `path` leads from an entry into a value of a YAML parameters file. There keys may be numbers; JSON and TOML
+/// know only text.
+fn in_params_of_yaml(path: &[String]) -> bool {
+    let text_keys =
+        |file: &str| [".json", ".toml"].iter().any(|suffix| file.to_lowercase().ends_with(suffix));
+    matches!(path, [params, file, _, ..] if params == "params" && !text_keys(file))
+}
+
 impl LockEntry {
+    /// The entry as a document of its own.
+    pub fn to_text(&self) -> String {
+        yaml::write_with_keys(&self.to_value(), &in_params_of_yaml)
+    }
+
     /// What the file says once `stage` ran: all that its dependencies, parameters and outputs hold now.
     pub fn of(stage: &Stage) -> Self {
         let mut deps: Vec<LockedItem> = stage
@@ -322,6 +338,27 @@ stages:
         assert!(train.deps[1].legacy && !train.deps[0].legacy);
         assert!(train.outs[0].meta.isexec);
         assert_eq!(train.params["params.yaml"]["net.layers"], Value::Int(3));
+    }
+
+    #[test]
+    fn numbers_stay_keys_in_values_of_yaml_files() {
+        let text = "\
+schema: '2.0'
+stages:
+  s:
+    cmd: x
+    params:
+      params.yaml:
+        '5': 1
+        labels:
+          0: cat
+          true:
+            1.5: dog
+      p.json:
+        labels:
+          '0': cat
+";
+        assert_eq!(LockFile::parse(&Document::new("/p/dvc.lock", text)).unwrap().to_text(), text);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod lock;
 pub mod output;
 pub mod params;
 mod python;
+mod schema;
 #[expect(clippy::module_inception, reason = "the file that defines `Stage` is where one looks for it")]
 pub mod stage;
 pub mod template;

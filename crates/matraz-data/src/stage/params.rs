@@ -34,6 +34,11 @@ fn parse_yaml(path: &Path, text: &str) -> Result<Value> {
 
 /// JSON with Python's additions `NaN`, `Infinity` and `-Infinity`; a repeated key keeps its last value.
 pub fn parse_json(path: &Path, text: &str) -> Result<Value> {
+    if has_long_integer(text)
+        && let Some(value) = with_python_numbers(text)
+    {
+        return Ok(value);
+    }
     let plain: Result<serde_json::Value, _> = serde_json::from_str(text);
     let error = match plain {
         Ok(json) => return Ok(Value::from(&json)),
@@ -53,7 +58,13 @@ fn strip_position(message: &str) -> &str {
     message.split(" at line ").next().unwrap_or(message)
 }
 
-/// Marks the words that JSON lacks as strings no document holds, reads, and puts the numbers back.
+/// Whether an integer stands there that 64 bits may not hold.
+fn has_long_integer(text: &str) -> bool {
+    text.as_bytes().split(|byte| !byte.is_ascii_digit()).any(|run| run.len() >= 19)
+}
+
+/// Marks numbers that JSON lacks or that 64 bits do not hold as strings no document holds, reads, and puts the numbers
+/// back.
 fn with_python_numbers(text: &str) -> Option<Value> {
     const MARK: &str = "\u{0}matraz-number:";
     let mut out = String::with_capacity(text.len());
@@ -67,7 +78,7 @@ fn with_python_numbers(text: &str) -> Option<Value> {
             continue;
         }
         let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| rest.starts_with(word));
-        match word {
+        match word.or_else(|| long_integer(rest)) {
             Some(word) => {
                 found = true;
                 out.push_str(&format!("\"\\u0000{}{word}\"", &MARK[1..]));
@@ -84,6 +95,15 @@ fn with_python_numbers(text: &str) -> Option<Value> {
     }
     let json: serde_json::Value = serde_json::from_str(&out).ok()?;
     Some(put_back(Value::from(&json), MARK))
+}
+
+/// The integer of many digits at the start of `text`.
+fn long_integer(text: &str) -> Option<&str> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let count = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let end = text.len() - digits.len() + count;
+    let whole = count >= 19 && !text[end..].starts_with(['.', 'e', 'E']);
+    whole.then(|| &text[..end])
 }
 
 /// Where the JSON string at the start of `text` ends.
@@ -106,7 +126,8 @@ fn put_back(value: Value, mark: &str) -> Value {
             Some("NaN") => Value::Float(f64::NAN),
             Some("Infinity") => Value::Float(f64::INFINITY),
             Some("-Infinity") => Value::Float(f64::NEG_INFINITY),
-            _ => Value::Str(text),
+            Some(digits) => digits.parse().map(Value::Int).unwrap_or(Value::BigInt(digits.to_owned())),
+            None => Value::Str(text),
         },
         Value::List(items) => Value::List(items.into_iter().map(|item| put_back(item, mark)).collect()),
         Value::Map(map) => {
