@@ -260,7 +260,7 @@ pub enum Error {
     #[error("reproduction aborted by the user")]
     Declined,
     /// Stages failed while others were kept going.
-    #[error("failed to reproduce{}: {}", if stages.len() > 1 { " stages" } else { "" }, stages.iter().map(|stage| format!("'{stage}'")).collect::<Vec<_>>().join(", "))]
+    #[error("failed to reproduce{} {}", if stages.len() > 1 { " stages:" } else { "" }, stages.iter().map(|stage| format!("'{stage}'")).collect::<Vec<_>>().join(", "))]
     ReproFailed {
         /// The stages.
         stages: Vec<String>,

@@ -198,7 +198,7 @@ fn a_failure_keeps_what_was_done_and_its_output() {
     project.write("dvc.yaml", &broken);
     let (report, notes) = project.repro(|_| {});
     let error = report.unwrap_err();
-    assert_eq!(error.to_string(), "failed to reproduce: 'train'");
+    assert_eq!(error.to_string(), "failed to reproduce 'train'");
     let Error::ReproFailed { source: Some(cause), .. } = &error else { panic!("{error:?}") };
     let Error::CommandFailed { code: 3, log, .. } = cause.as_ref() else { panic!("{cause:?}") };
     assert!(fs::read_to_string(log).unwrap().ends_with("\nwhy it fails\n"));

@@ -1,5 +1,7 @@
 //! The built program, driven as a user drives it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
 mod bad_input;
 mod data;
 mod frame;

@@ -45,6 +45,9 @@ enum Command {
     },
     /// List all remotes
     List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         level: LevelArgs,
     },
@@ -125,7 +128,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
                 Ok(())
             })?;
         }
-        Command::List { level } => return list(app, &config, level.chosen()),
+        Command::List { json, level } => return list(app, &config, level.chosen(), json),
         Command::Modify { name, option, value, unset, level } => {
             let level = level.chosen().unwrap_or(Level::Project);
             let section = SectionName::remote(&name);
@@ -184,17 +187,26 @@ fn show_default(app: &App, config: &Config, level: Option<Level>) -> Result<Exit
     }
 }
 
-fn list(app: &App, config: &Config, level: Option<Level>) -> Result<Exit, Failure> {
+fn list(app: &App, config: &Config, level: Option<Level>, as_json: bool) -> Result<Exit, Failure> {
     let default = default_of(config, level);
     let sections = match level {
         Some(level) => config.at_level(level),
         None => config.merged_through(Level::Local),
     };
+    let mut listed = Vec::new();
     for (section, options) in sections {
         let (true, Some(name)) = (section.kind == "remote", section.name) else { continue };
         let url = options.get("url").ok_or_else(|| Error::RemoteWithoutUrl { name: name.clone() })?;
+        if as_json {
+            let is_default = default.as_ref() == Some(&name);
+            listed.push(serde_json::json!({"name": name, "url": url.to_string(), "default": is_default}));
+            continue;
+        }
         let mark = if default.as_ref() == Some(&name) { "\t(default)" } else { "" };
         app.out.result(&in_columns(&format!("{name}\t{url}{mark}")));
+    }
+    if as_json {
+        app.out.json(&listed.into());
     }
     Ok(Exit::OK)
 }

@@ -10,6 +10,7 @@ use super::store::{Store, View, indented_json, pairs, table, text};
 use crate::app::App;
 use crate::cli::CliError;
 use crate::exit::Exit;
+use crate::printer::python_json;
 use crate::project;
 
 /// Manage experiments
@@ -38,6 +39,9 @@ enum Command {
         /// How many at most [default: all]
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         max_results: Option<u64>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show one experiment
     #[command(group = ArgGroup::new("experiment").required(true))]
@@ -118,7 +122,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             let answer = store.post("experiments/create", &body)?;
             format!("Created experiment '{name}' with id {}", text(&answer, &["experiment_id"]))
         }
-        Command::Search { view, max_results } => search(&store, view, max_results)?,
+        Command::Search { view, max_results, json } => search(&store, view, max_results, json)?,
         Command::Get { experiment_id, experiment_name, output } => {
             let answer = match (&experiment_id, &experiment_name) {
                 (Some(id), _) => store.get("experiments/get", &[("experiment_id", id)])?,
@@ -156,10 +160,13 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     Ok(Exit::OK)
 }
 
-fn search(store: &Store, view: View, most: Option<u64>) -> Result<String, Failure> {
+fn search(store: &Store, view: View, most: Option<u64>, as_json: bool) -> Result<String, Failure> {
     let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     let body = json!({"view_type": view.wire_name(), "max_results": most.min(1000)});
     let found = store.search("experiments/search", &body, "experiments", most)?;
+    if as_json {
+        return Ok(python_json(&Json::from(found)));
+    }
     let row = |experiment: &Json| {
         ["experiment_id", "name", "artifact_location"]
             .map(|field| text(experiment, &[field]).to_owned())
