@@ -27,7 +27,10 @@ pub fn write_with_keys(value: &Value, scalar_keys: &dyn Fn(&[String]) -> bool) -
     write_all(value, Dialect::Ruamel12, Some(scalar_keys))
 }
 
-fn write_all(value: &Value, dialect: Dialect, scalar_keys: Option<&dyn Fn(&[String]) -> bool>) -> String {
+/// Says of the way to a mapping, key by key, whether it writes its keys as scalars.
+type ScalarKeys<'w> = &'w dyn Fn(&[String]) -> bool;
+
+fn write_all(value: &Value, dialect: Dialect, scalar_keys: Option<ScalarKeys<'_>>) -> String {
     let mut writer = Writer {
         scalar_keys,
         path: Vec::new(),
@@ -73,7 +76,7 @@ struct Analysis {
 }
 
 struct Writer<'w> {
-    scalar_keys: Option<&'w dyn Fn(&[String]) -> bool>,
+    scalar_keys: Option<ScalarKeys<'w>>,
     /// The keys that lead to the present mapping; kept only for `scalar_keys`.
     path: Vec<String>,
     out: String,
