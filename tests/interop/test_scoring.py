@@ -242,6 +242,7 @@ def test_other_routes(models):
         assert (found.status_code, found.text) == (expected.status_code, expected.text), path
 
 
+@pytest.mark.timeout(0)
 def test_fresh_exports_of_single_operators(tmp_path, environment):
     """The cases of the interpreter's own test, made anew with the installed scikit-learn and onnxruntime."""
     exporter = REPOSITORY / "crates/matraz-serve/tests/export_onnx_fixtures.py"
