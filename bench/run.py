@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -46,22 +47,64 @@ def environment(home):
     return env
 
 
+class Cost(typing.NamedTuple):
+    """What a command or a call took."""
+
+    seconds: float
+    # Of the processor, and the largest resident memory of one process in bytes; None where it was not measured.
+    cpu: float | None = None
+    memory: int | None = None
+
+
+def median(costs):
+    """The median of each column by itself."""
+    columns = zip(*costs)
+    return Cost(*(None if None in column else statistics.median(column) for column in columns))
+
+
 def timed(command, cwd, env):
-    start = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True)
-    seconds = time.perf_counter() - start
-    if done.returncode != 0:
-        sys.exit(f"{command} ended with {done.returncode}:\n{done.stdout.decode()}\n{done.stderr.decode()}")
-    return seconds
+    with tempfile.TemporaryFile() as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            output.seek(0)
+            sys.exit(f"{command} ended with {process.returncode}:\n{output.read().decode()}")
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
-def in_turns(measure, rounds=ROUNDS):
+def in_turns(measure, rounds=ROUNDS, tools=TOOLS):
     """The median of each tool, measured in turns."""
-    found = {name: [] for name in TOOLS}
+    found = {name: [] for name in tools}
     for _ in range(rounds):
-        for name in TOOLS:
+        for name in tools:
             found[name].append(measure(name))
-    return {name: statistics.median(values) for name, values in found.items()}
+    return {name: median(costs) for name, costs in found.items()}
+
+
+def resident(pid):
+    """The resident memory of a process and all below it, in bytes; shared pages count each time."""
+    below = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            below.setdefault(parent, []).append(int(entry.name))
+    total, waiting = 0, [pid]
+    while waiting:
+        each = waiting.pop()
+        waiting += below.get(each, [])
+        try:
+            total += int(pathlib.Path(f"/proc/{each}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except OSError:
+            continue
+    return total
 
 
 def project(folder, name, env):
@@ -73,12 +116,13 @@ def project(folder, name, env):
     return folder
 
 
-def start_up(scratch, env):
-    return in_turns(lambda name: timed([*TOOLS[name], "--version"], scratch, env), ROUNDS * 5)
+def start_up(option, scratch, env):
+    return in_turns(lambda name: timed([*TOOLS[name], option], scratch, env), ROUNDS * 5)
 
 
-def help_page(scratch, env):
-    return in_turns(lambda name: timed([*TOOLS[name], "--help"], scratch, env), ROUNDS * 5)
+def start_up_of_mlflow(option, scratch, env):
+    commands = {"matraz": [MATRAZ, "mlflow"], "mlflow": [str(BIN / "mlflow")]}
+    return in_turns(lambda name: timed([*commands[name], option], scratch, env), tools=commands)
 
 
 def add_and_status(scratch, env):
@@ -99,7 +143,7 @@ def add_and_status(scratch, env):
         return seconds
 
     added = in_turns(add)
-    return added, {name: statistics.median(values) for name, values in status.items()}
+    return added, {name: median(costs) for name, costs in status.items()}
 
 
 def pipeline(scratch, env):
@@ -134,7 +178,7 @@ def post(url, path, body):
 
 
 def servers(scratch, env):
-    """Milliseconds of one log-metric and of one log-batch of 1000 metrics, one client, each server alone."""
+    """One log-metric and one log-batch of 1000 metrics, one client, each server alone."""
     commands = {
         "matraz": [MATRAZ, "mlflow", "server"],
         "mlflow": [str(BIN / "mlflow"), "server"],
@@ -163,7 +207,7 @@ def servers(scratch, env):
                     if time.perf_counter() - start > 180:
                         sys.exit(f"{command} did not start")
                     time.sleep(0.005)
-            found["start"][name] = time.perf_counter() - start
+            found["start"][name] = Cost(time.perf_counter() - start, memory=resident(server.pid))
             experiment = post(url, "experiments/create", {"name": "bench"})["experiment_id"]
             run = post(url, "runs/create", {"experiment_id": experiment})["run"]["info"]["run_id"]
             single, batch = [], []
@@ -178,8 +222,8 @@ def servers(scratch, env):
                 begin = time.perf_counter()
                 post(url, "runs/log-batch", {"run_id": run, "metrics": metrics})
                 batch.append(time.perf_counter() - begin)
-            found["metric"][name] = statistics.median(single)
-            found["batch"][name] = statistics.median(batch)
+            found["metric"][name] = Cost(statistics.median(single))
+            found["batch"][name] = Cost(statistics.median(batch))
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             try:
@@ -191,38 +235,17 @@ def servers(scratch, env):
 
 
 def shown(seconds):
+    if seconds is None:
+        return ""
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def main():
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="matraz-bench-"))
-    rows = []
+def shown_memory(size):
+    return "" if size is None else f"{size / 2**20:.0f} MiB"
 
-    def row(what, figures):
-        ours, peer = figures["matraz"], next(value for name, value in figures.items() if name != "matraz")
-        rows.append((what, ours, peer))
-        print(f"{what}: {shown(ours)} against {shown(peer)}, {peer / ours:.0f}x", flush=True)
 
-    try:
-        home = scratch / "home"
-        home.mkdir()
-        env = environment(home)
-        subprocess.run(["git", "config", "--global", "user.email", "bench@localhost"], env=env, check=True)
-        subprocess.run(["git", "config", "--global", "user.name", "Bench"], env=env, check=True)
-        row("`--version` (DVC)", start_up(scratch, env))
-        row("`--help` (DVC)", help_page(scratch, env))
-        added, status = add_and_status(scratch, env)
-        row(f"`add` of {FILES:,} files of 4 KiB (DVC)", added)
-        row(f"`status` of them, nothing changed (DVC)", status)
-        row(f"`repro` of {STAGES} stages, nothing changed (DVC)", pipeline(scratch, env))
-        found = servers(scratch, env)
-        row("server start until `/health` answers (MLflow)", found["start"])
-        row("`log-metric`, one call (MLflow)", found["metric"])
-        row("`log-batch` of 1,000 metrics, one call (MLflow)", found["batch"])
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    if QUICK:
-        return
+def page(rows):
+    """The page that tells the figures."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = [
         subprocess.run(command, capture_output=True, text=True).stdout.strip()
@@ -233,16 +256,62 @@ def main():
         "",
         f"Measured by `make bench` on {datetime.date.today().isoformat()}: {os.cpu_count()} cores, {memory:.0f} GiB of "
         f"memory; {versions[0]}, DVC {versions[1]}, {versions[2].replace(', version', '')}.",
-        "Each figure is the median of several rounds of wall time in which the tools took turns; the servers ran alone, "
-        "with their defaults and one client. MLflow's acknowledged writes are synced to the disk one by one, ours are "
-        "written ahead and survive a killed server, not a power cut.",
+        "Each figure is the median of several rounds in which the tools took turns: wall time and their ratio, time of "
+        "the processor, and the largest resident memory of the process (of a server: of all its processes, once it "
+        "answers). The servers ran alone, with their defaults and one client. MLflow's acknowledged writes are synced "
+        "to the disk one by one, ours are written ahead and survive a killed server, not a power cut.",
         "",
-        "| what (peer) | Matraz | peer | ratio |",
-        "| --- | ---: | ---: | ---: |",
+        "| what (peer) | Matraz | peer | ratio | processor | peer | memory | peer |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    lines += [f"| {what} | {shown(ours)} | {shown(peer)} | {peer / ours:.0f}× |" for what, ours, peer in rows]
+    for what, ours, peer in rows:
+        cells = [
+            what,
+            *(shown(cost.seconds) for cost in (ours, peer)),
+            f"{peer.seconds / ours.seconds:.0f}×",
+            *(shown(cost.cpu) for cost in (ours, peer)),
+            *(shown_memory(cost.memory) for cost in (ours, peer)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "To repeat it: `make bench`; `QUICK=1 make bench` is a short run that writes nothing."]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="matraz-bench-"))
+    rows = []
+
+    def row(what, figures):
+        ours, peer = figures["matraz"], next(value for name, value in figures.items() if name != "matraz")
+        rows.append((what, ours, peer))
+        times = f"{shown(ours.seconds)} against {shown(peer.seconds)}, {peer.seconds / ours.seconds:.0f}x"
+        print(f"{what}: {times}", flush=True)
+
+    try:
+        home = scratch / "home"
+        home.mkdir()
+        env = environment(home)
+        subprocess.run(["git", "config", "--global", "user.email", "bench@localhost"], env=env, check=True)
+        subprocess.run(["git", "config", "--global", "user.name", "Bench"], env=env, check=True)
+        row("`--version` (DVC)", start_up("--version", scratch, env))
+        row("`--help` (DVC)", start_up("--help", scratch, env))
+        row("`--version` (MLflow)", start_up_of_mlflow("--version", scratch, env))
+        row("`--help` (MLflow)", start_up_of_mlflow("--help", scratch, env))
+        added, status = add_and_status(scratch, env)
+        row(f"`add` of {FILES:,} files of 4 KiB (DVC)", added)
+        row("`status` of them, nothing changed (DVC)", status)
+        row(f"`repro` of {STAGES} stages, nothing changed (DVC)", pipeline(scratch, env))
+        found = servers(scratch, env)
+        row("server start until `/health` answers (MLflow)", found["start"])
+        row("`log-metric`, one call (MLflow)", found["metric"])
+        row("`log-batch` of 1,000 metrics, one call (MLflow)", found["batch"])
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if QUICK:
+        print(page(rows))
+        return
     path = ROOT / "docs/benchmarks.md"
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text(page(rows))
     print(f"wrote {path.relative_to(ROOT)}")
 
 
