@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -241,7 +242,11 @@ def shown(seconds):
 
 
 def shown_memory(size):
-    return "" if size is None else f"{size / 2**20:.0f} MiB"
+    if size is None:
+        return ""
+    # Until a new process becomes the program, the system counts the memory of the one that started it: this one.
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return f"{'≤ ' if size <= own else ''}{size / 2**20:.0f} MiB"
 
 
 def page(rows):
