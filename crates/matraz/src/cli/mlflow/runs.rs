@@ -140,7 +140,9 @@ fn list(store: &Store, experiment_id: &str, view: View) -> Result<String, Failur
             text(run, &["info", "run_id"]).to_owned(),
         ]
     };
-    let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
+    let mut rows: Vec<Vec<String>> = runs.iter().map(row).collect();
+    // MLflow's order: by the cells as they are shown, the latest first.
+    rows.sort_by(|a, b| b.cmp(a));
     Ok(table(&["Date", "Name", "ID"], &rows))
 }
 
