@@ -60,84 +60,59 @@ enum Command {
     Shared(Shared),
 }
 
-/// The commands that DVC and Matraz have in common.
-#[derive(Subcommand, Debug)]
-pub enum Shared {
-    Add(add::Args),
-    Cache(cache::Args),
-    CheckIgnore(check_ignore::Args),
-    Checkout(checkout::Args),
-    Commit(commit::Args),
-    Config(config::Args),
-    Fetch(fetch::Args),
-    Pull(pull::Args),
-    Push(push::Args),
-    Remote(remote::Args),
-    #[command(alias = "rm")]
-    Remove(remove::Args),
-    Dag(dag::Args),
-    Metrics(metrics::Args),
-    Params(params::Args),
-    Freeze(freeze::Args),
-    Repro(repro::Args),
-    Stage(stage::Args),
-    Unfreeze(unfreeze::Args),
-    Root(root::Args),
-    Status(status::Args),
-    Unprotect(unprotect::Args),
-    #[command(alias = "doctor")]
-    Version(version::Args),
+/// Lists the commands once: `Variant(module) fails CODE`, where CODE is the exit code of an ordinary failure in DVC: 1
+/// where the command catches its own errors, else 255.
+macro_rules! shared {
+    ($($(#[$note:meta])* $name:ident($module:ident) fails $code:literal,)*) => {
+        /// The commands that DVC and Matraz have in common.
+        #[derive(Subcommand, Debug)]
+        pub enum Shared {
+            $($(#[$note])* $name($module::Args),)*
+        }
+
+        impl Shared {
+            /// The exit code of an ordinary failure in DVC.
+            pub fn dvc_failure(&self) -> u8 {
+                match self {
+                    $(Self::$name(_) => $code,)*
+                }
+            }
+
+            /// Runs the command.
+            pub fn run(self, app: &App) -> Result<Exit, Failure> {
+                match self {
+                    $(Self::$name(args) => $module::run(args, app),)*
+                }
+            }
+        }
+    };
 }
 
-impl Shared {
-    /// The exit code of an ordinary failure in DVC: 1 where the command catches its own errors, else 255.
-    pub fn dvc_failure(&self) -> u8 {
-        match self {
-            Self::Add(_) | Self::Commit(_) | Self::Config(_) | Self::Status(_) => 1,
-            Self::Fetch(_) | Self::Pull(_) | Self::Push(_) | Self::Remove(_) => 1,
-            Self::Cache(_)
-            | Self::CheckIgnore(_)
-            | Self::Checkout(_)
-            | Self::Remote(_)
-            | Self::Unprotect(_)
-            | Self::Version(_) => 255,
-            Self::Freeze(_) | Self::Unfreeze(_) => 1,
-            Self::Stage(_)
-            | Self::Dag(_)
-            | Self::Metrics(_)
-            | Self::Params(_)
-            | Self::Repro(_)
-            | Self::Root(_) => 255,
-        }
-    }
-
-    /// Runs the command.
-    pub fn run(self, app: &App) -> Result<Exit, Failure> {
-        match self {
-            Self::Add(args) => add::run(args, app),
-            Self::Cache(args) => cache::run(args, app),
-            Self::CheckIgnore(args) => check_ignore::run(args, app),
-            Self::Checkout(args) => checkout::run(args, app),
-            Self::Commit(args) => commit::run(args, app),
-            Self::Config(args) => config::run(args, app),
-            Self::Fetch(args) => fetch::run(args, app),
-            Self::Pull(args) => pull::run(args, app),
-            Self::Push(args) => push::run(args, app),
-            Self::Remote(args) => remote::run(args, app),
-            Self::Remove(args) => remove::run(args, app),
-            Self::Dag(args) => dag::run(args, app),
-            Self::Metrics(args) => metrics::run(args, app),
-            Self::Params(args) => params::run(args, app),
-            Self::Freeze(args) => freeze::run(args, app),
-            Self::Unfreeze(args) => unfreeze::run(args, app),
-            Self::Stage(args) => stage::run(args, app),
-            Self::Repro(args) => repro::run(args, app),
-            Self::Root(args) => root::run(args, app),
-            Self::Status(args) => status::run(args, app),
-            Self::Unprotect(args) => unprotect::run(args, app),
-            Self::Version(args) => version::run(args, app),
-        }
-    }
+shared! {
+    Add(add) fails 1,
+    Cache(cache) fails 255,
+    CheckIgnore(check_ignore) fails 255,
+    Checkout(checkout) fails 255,
+    Commit(commit) fails 1,
+    Config(config) fails 1,
+    Fetch(fetch) fails 1,
+    Pull(pull) fails 1,
+    Push(push) fails 1,
+    Remote(remote) fails 255,
+    #[command(alias = "rm")]
+    Remove(remove) fails 1,
+    Dag(dag) fails 255,
+    Metrics(metrics) fails 255,
+    Params(params) fails 255,
+    Freeze(freeze) fails 1,
+    Repro(repro) fails 255,
+    Stage(stage) fails 255,
+    Unfreeze(unfreeze) fails 1,
+    Root(root) fails 255,
+    Status(status) fails 1,
+    Unprotect(unprotect) fails 255,
+    #[command(alias = "doctor")]
+    Version(version) fails 255,
 }
 
 impl CommandLine for Cli {
