@@ -51,7 +51,17 @@ pub enum Stream {
     Err,
 }
 
-/// A program to run. It inherits the environment and standard input.
+/// What a process reads from its standard input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Input {
+    /// Ours; a terminal is lent to the process while it runs.
+    #[default]
+    Inherit,
+    /// Nothing: it may run beside others, which cannot share a keyboard.
+    Nothing,
+}
+
+/// A program to run. It inherits the environment.
 #[derive(Clone, Debug)]
 pub struct Command {
     /// The program, looked for on `PATH` when it is a bare name.
@@ -62,6 +72,8 @@ pub struct Command {
     pub folder: PathBuf,
     /// Variables to set on top of those that are inherited.
     pub env: Vec<(OsString, OsString)>,
+    /// What it reads.
+    pub input: Input,
 }
 
 impl Command {
@@ -76,7 +88,7 @@ impl Command {
         };
         let mut args: Vec<OsString> = options.iter().map(Into::into).collect();
         args.push(text.into());
-        Self { program: shell.into(), args, folder: folder.into(), env: Vec::new() }
+        Self { program: shell.into(), args, folder: folder.into(), env: Vec::new(), input: Input::Inherit }
     }
 }
 
@@ -171,6 +183,10 @@ pub fn run(
         .args(&command.args)
         .current_dir(&command.folder)
         .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .stdin(match command.input {
+            Input::Inherit => Stdio::inherit(),
+            Input::Nothing => Stdio::null(),
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -181,7 +197,7 @@ pub fn run(
             source,
         })?;
     let group = child.id() as libc::pid_t;
-    let terminal = Terminal::lend_to(group);
+    let terminal = if command.input == Input::Inherit { Terminal::lend_to(group) } else { None };
     let (sender, events) = mpsc::channel();
     let mut open = 0;
     if let Some(pipe) = child.stdout.take() {
@@ -418,7 +434,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named() {
-        let command = Command { program: "/no/such".into(), args: vec![], folder: "/".into(), env: vec![] };
+        let command = Command { program: "/no/such".into(), ..sh("") };
         let error = run(&command, &Interrupt::new(), &mut |_, _| {}).unwrap_err();
         assert_eq!(error.to_string(), "cannot start `/no/such` in /");
         assert_eq!(error.kind(), Kind::Missing);

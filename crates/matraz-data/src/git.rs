@@ -243,6 +243,27 @@ impl Git {
         Ok(self.ignore_many(&[path])?.files.pop())
     }
 
+    /// Like [`Git::ignore`], with the new line before those of `later` paths when they stand in the same file.
+    pub fn ignore_before(&self, path: &Path, later: &[&Path]) -> Result<Option<PathBuf>> {
+        let Some(file) = self.ignore(path)? else { return Ok(None) };
+        let entries: Vec<String> = later
+            .iter()
+            .filter_map(|path| self.ignore_entry(path))
+            .filter(|(other, _)| *other == file)
+            .map(|(_, entry)| entry)
+            .collect();
+        let text = read_text(&file)?;
+        let mut lines: Vec<&str> = text.lines().collect();
+        if let Some(place) = lines.iter().position(|line| entries.iter().any(|entry| entry == line))
+            && let Some(new) = lines.pop()
+        {
+            lines.insert(place, new);
+            let text = lines.join("\n") + "\n";
+            matraz_base::file::write(&file, text.as_bytes()).map_err(Error::io("write", &file))?;
+        }
+        Ok(Some(file))
+    }
+
     /// Makes git ignore several paths, writing each `.gitignore` once.
     pub fn ignore_many<P: AsRef<Path>>(&self, paths: &[P]) -> Result<Ignored> {
         self.forget_ignores();

@@ -166,6 +166,12 @@ impl Index {
     }
 }
 
+/// The address that a target names, whether or not there is such a stage.
+pub fn address_of(target: &str, cwd: &Path) -> Address {
+    let (file, name) = split_target(target, cwd);
+    Address { file, name }
+}
+
 /// Splits `file:name`; a bare name is one in the `dvc.yaml` of the folder.
 fn split_target(target: &str, cwd: &Path) -> (PathBuf, Option<String>) {
     if is_project_file(Path::new(target)) {

@@ -4,14 +4,17 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use matraz_base::process::{Interrupt, Stream};
+use matraz_base::process::Interrupt;
 use matraz_base::progress::{Silent, Task, Unit};
 use matraz_base::{Explain, Kind, Progress};
-use matraz_data::pipeline::{self, OnFailure, Outcome, Request, RunOptions, RunReport, Watcher};
+use matraz_data::pipeline::logs::{self, Status};
+use matraz_data::pipeline::{
+    self, OnFailure, Outcome, Piece, Pools, Request, RunOptions, RunReport, Watcher,
+};
 use matraz_data::repo::InitOptions;
 use matraz_data::stage::Stage;
 use matraz_data::{Error, Places, Repo};
@@ -88,7 +91,7 @@ impl Project {
         progress: &dyn Progress,
         change: impl FnOnce(&mut RunOptions<'_>),
     ) -> (Result<RunReport, Error>, Vec<String>) {
-        let show = |_: Stream, _: &[u8]| {};
+        let show = |_: &Piece<'_>| {};
         let mut options = RunOptions {
             request: Request { cwd: self.repo.root.clone(), ..Request::default() },
             force: false,
@@ -98,6 +101,8 @@ impl Project {
             run_cache: true,
             allow_missing: false,
             pull: false,
+            jobs: 1,
+            pools: Pools::new(),
             on_failure: OnFailure::Stop,
             confirm: None,
             forget_ignored_on_failure: false,
@@ -325,5 +330,9 @@ fn commands_of_a_list_have_shells_of_their_own() {
     );
     project.repro(|_| {}).0.unwrap();
     assert_eq!((project.read("o").as_str(), project.read("p").as_str()), ("[] s\n", "[]\n"));
-    assert!(Path::new(&project.repo.root.join(".dvc/tmp/matraz/logs/s.log")).is_file());
+    let kept = &logs::of_stage(&project.repo, "s").unwrap()[0];
+    assert_eq!((kept.status, kept.exit_code, kept.cmd.len()), (Status::Succeeded, Some(0), 2));
+    let mut text = Vec::new();
+    logs::read(kept, &mut |piece| text.extend_from_slice(piece)).unwrap();
+    assert_eq!(String::from_utf8(text).unwrap(), "> X=1; export X; cd /\n> echo \"[$X]\" $DVC_STAGE > o\n");
 }

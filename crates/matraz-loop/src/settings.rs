@@ -12,13 +12,16 @@
 //! - metric: accuracy
 //!   above: 0.80                  # or at_least, below, at_most
 //! - f1_macro >= 0.75             # the same as a line
+//! pools:
+//!   gpu: 2                       # stages that claim the pool `gpu` share two slots of it under `repro -j`
 //! ```
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use matraz_base::yaml::{self, Node, Span};
-use matraz_base::{Explain, Kind, Place, file};
+use matraz_base::yaml::{self, Key, Node, Span};
+use matraz_base::{Explain, Kind, Place, Value, file};
 use matraz_ship::gate::{Bound, Rule};
 
 /// The name of the file, at the project's root.
@@ -33,6 +36,8 @@ pub struct Settings {
     pub model: Option<Model>,
     /// The rules of the gate.
     pub gates: Vec<Rule>,
+    /// The sizes of the pools of which stages claim slots.
+    pub pools: BTreeMap<String, usize>,
 }
 
 /// The section `tracking`.
@@ -123,11 +128,12 @@ impl Settings {
         if root.is_null() {
             return Ok(Self::default());
         }
-        let fields = source.fields(&root, "matraz.yaml", &["tracking", "model", "gates"])?;
+        let fields = source.fields(&root, "matraz.yaml", &["tracking", "model", "gates", "pools"])?;
         let tracking = fields.get("tracking").map(|node| source.tracking(node)).transpose()?;
         let model = fields.get("model").map(|node| source.model(node)).transpose()?;
         let gates = fields.get("gates").map_or_else(|| Ok(Vec::new()), |node| source.gates(node))?;
-        Ok(Self { tracking, model, gates })
+        let pools = fields.get("pools").map_or_else(|| Ok(BTreeMap::new()), |node| source.pools(node))?;
+        Ok(Self { tracking, model, gates, pools })
     }
 }
 
@@ -223,6 +229,26 @@ impl Source<'_> {
         Ok(Model { name, path: path.trim_end_matches('/').to_owned() })
     }
 
+    fn pools(&self, node: &Node) -> Result<BTreeMap<String, usize>, SettingsError> {
+        if node.is_null() {
+            return Ok(BTreeMap::new());
+        }
+        let Some(entries) = node.as_map() else {
+            let message = format!("`pools` must be a mapping, not {}", node.type_name());
+            return Err(self.wrong(node.span, message, Some("write `gpu: 2`".into())));
+        };
+        let size = |(key, node): &(Key, Node)| match node.to_value() {
+            Value::Int(size) if size > 0 => {
+                Ok((key.text.clone(), usize::try_from(size).unwrap_or(usize::MAX)))
+            }
+            _ => {
+                let message = format!("the size of the pool `{}` must be a whole number above 0", key.text);
+                Err(self.wrong(node.span, message, None))
+            }
+        };
+        entries.iter().map(size).collect()
+    }
+
     fn gates(&self, node: &Node) -> Result<Vec<Rule>, SettingsError> {
         if node.is_null() {
             return Ok(Vec::new());
@@ -280,10 +306,11 @@ mod tests {
     #[test]
     fn the_whole_file_is_read() {
         let text = "tracking:\n  experiment: obesity\nmodel:\n  name: obesity\n  path: model\n\
-                    gates:\n- metric: accuracy\n  above: 0.80\n- f1_macro >= 0.75\n";
+                    gates:\n- metric: accuracy\n  above: 0.80\n- f1_macro >= 0.75\npools:\n  gpu: 2\n";
         let settings = parse(text).unwrap();
         assert_eq!(settings.tracking.unwrap().experiment.as_deref(), Some("obesity"));
         assert_eq!(settings.model.unwrap().path, "model");
+        assert_eq!(settings.pools["gpu"], 2);
         let rules: Vec<_> = settings.gates.iter().map(Rule::to_string).collect();
         assert_eq!(rules, ["accuracy > 0.8", "f1_macro >= 0.75"]);
         assert_eq!(parse("").unwrap(), Settings::default());
@@ -300,6 +327,8 @@ mod tests {
             ("gates:\n- accuracy\n", (2, 3), "not a gate rule"),
             ("gates: 3\n", (1, 8), "must be a list"),
             ("tracking:\n  uri: [1]\n", (2, 8), "must be text"),
+            ("pools:\n  gpu: 0\n", (2, 8), "size of the pool `gpu`"),
+            ("pools: gpu\n", (1, 8), "must be a mapping"),
         ];
         for (text, at, words) in table {
             let error = parse(text).unwrap_err();

@@ -79,6 +79,8 @@ variables! {
     shell = "SHELL";
     /// The search path that stage commands get.
     path = "PATH";
+    /// Whether Python writes at once; stage commands get `1` when it is not set.
+    python_unbuffered = "PYTHONUNBUFFERED";
     /// Folder of the per-user configuration of all programs.
     xdg_config_home = "XDG_CONFIG_HOME";
 }

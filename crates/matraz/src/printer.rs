@@ -26,6 +26,9 @@ pub enum Volume {
 /// Writes for the user. Results go to standard output, progress, warnings and errors to standard error.
 pub struct Printer {
     volume: Volume,
+    /// The user has not switched colours off.
+    colours: bool,
+    /// Colours may be used on standard error.
     colour: bool,
     bars: Option<MultiProgress>,
     tasks: Mutex<HashMap<u64, RunningTask>>,
@@ -48,6 +51,7 @@ impl Printer {
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
         Self {
             volume,
+            colours: env.no_color.is_none(),
             colour: env.no_color.is_none() && terminal,
             bars,
             tasks: Mutex::default(),
@@ -103,6 +107,19 @@ impl Printer {
         });
     }
 
+    /// A whole line of the output of a command beside which others run: with the command's name before it, in the colour
+    /// of its number on a terminal.
+    pub fn labelled(&self, to_stderr: bool, number: usize, name: &str, line: &[u8]) {
+        let terminal = if to_stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+        let mut text = match terminal && self.colours {
+            true => format!("\x1b[{}m{name} |\x1b[0m ", LABEL_COLOURS[number % LABEL_COLOURS.len()]),
+            false => format!("{name} | "),
+        }
+        .into_bytes();
+        text.extend_from_slice(line);
+        self.pass(to_stderr, &text);
+    }
+
     /// A question without a line end.
     pub fn prompt(&self, text: &str) {
         self.suspend(|| {
@@ -130,6 +147,9 @@ impl Printer {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Cyan, yellow, green, magenta, blue, and their bright forms; red is for errors.
+const LABEL_COLOURS: [u8; 10] = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94];
 
 /// A closed pipe ends the program quietly, as for any filter in a pipeline.
 fn check(result: io::Result<()>) {

@@ -1,13 +1,12 @@
 //! Running the command of a stage: shown live, kept in a log, ended with its whole tree on an interrupt.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use matraz_base::process::{self, Command, Stream};
+use matraz_base::Progress;
+use matraz_base::process::{self, Command, Input, Interrupt, Stream};
 
-use super::run::Runner;
+use super::logs::RunLog;
+use super::run::{Piece, Show};
 use crate::stage::Stage;
 use crate::{Error, Result};
 
@@ -29,92 +28,111 @@ impl From<Error> for Box<Failed> {
 pub(super) struct Ran {
     pub wall: Duration,
     pub peak_memory: Option<u64>,
+    pub exit_code: Option<i32>,
     pub started_at: SystemTime,
-    pub log: PathBuf,
+    pub log: std::path::PathBuf,
 }
 
-/// Runs the commands of stage `n` one after another, each in a shell of its own.
-pub(super) fn run(
-    runner: &Runner<'_>,
-    n: usize,
-    name: &str,
-    env: &[(String, String)],
-) -> Result<Ran, Box<Failed>> {
-    let stage = &runner.stages[n];
-    let mut log = Log::open(runner, stage)?;
-    let mut ran =
-        Ran { wall: Duration::ZERO, peak_memory: None, started_at: SystemTime::now(), log: log.path.clone() };
-    runner.progress.say(&format!("Running stage '{name}':"));
-    for text in stage.cmd.iter().flat_map(|cmd| cmd.lines()) {
-        runner.progress.say(&format!("> {text}"));
-        log.write(format!("> {text}\n").as_bytes());
-        let mut command = Command::shell(&runner.options.shell, text, &stage.wdir);
-        let common = [("DVC_STAGE".to_owned(), name.to_owned())];
-        for (key, value) in runner.options.env.iter().chain(&common).chain(env) {
-            command.env.push((key.into(), value.into()));
-        }
-        let mut lines = Lines::default();
-        let ended = process::run(&command, runner.interrupt, &mut |stream, bytes| {
-            (runner.options.show)(stream, bytes);
-            log.write(bytes);
-            lines.push(stream, bytes, &mut |line| runner.watcher.stage_output(stage, line));
-        });
-        lines.finish(&mut |line| runner.watcher.stage_output(stage, line));
-        let ended = match ended {
-            Ok(ended) => ended,
-            Err(source) => {
-                let error = Error::CommandNotRun { cmd: text.to_owned(), source };
-                return Err(Box::new(Failed { error, ran: Some(ran) }));
-            }
+/// The commands of one stage, to be run in a thread of their own.
+pub(super) struct Job<'r> {
+    /// The place of the stage in the plan.
+    pub step: usize,
+    pub stage: Stage,
+    /// The stage as the user names it.
+    pub name: String,
+    pub shell: &'r std::path::Path,
+    pub env: Vec<(String, String)>,
+    pub log: RunLog,
+    /// Other commands may run beside it: it has no keyboard, and its output is shown in whole lines.
+    pub shared_terminal: bool,
+    pub show: Show<'r>,
+    pub progress: &'r dyn Progress,
+    pub interrupt: &'r Interrupt,
+}
+
+/// A job that has ended. The error is that of its commands alone.
+pub(super) struct JobEnd {
+    pub step: usize,
+    pub log: RunLog,
+    pub ran: Ran,
+    pub result: Result<()>,
+}
+
+impl Job<'_> {
+    /// Runs the commands one after another, each in a shell of its own, until one fails.
+    pub fn run(mut self) -> JobEnd {
+        let mut ran = Ran {
+            wall: Duration::ZERO,
+            peak_memory: None,
+            exit_code: None,
+            started_at: SystemTime::now(),
+            log: self.log.path().to_path_buf(),
         };
-        ran.wall += ended.wall;
-        ran.peak_memory = ran.peak_memory.max(ended.peak_memory);
-        if ended.interrupted {
-            return Err(Box::new(Failed { error: Error::Interrupted, ran: Some(ran) }));
+        let result = self.run_all(&mut ran);
+        JobEnd { step: self.step, log: self.log, ran, result }
+    }
+
+    fn run_all(&mut self, ran: &mut Ran) -> Result<()> {
+        let commands: Vec<String> =
+            self.stage.cmd.iter().flat_map(|cmd| cmd.lines()).map(str::to_owned).collect();
+        for text in commands {
+            self.announce(&text);
+            let ended = self.run_one(&text)?;
+            ran.wall += ended.wall;
+            ran.peak_memory = ran.peak_memory.max(ended.peak_memory);
+            ran.exit_code = Some(ended.code());
+            if ended.interrupted {
+                return Err(Error::Interrupted);
+            }
+            if !ended.status.success() {
+                return Err(Error::CommandFailed {
+                    stage: self.name.clone(),
+                    cmd: text,
+                    code: ended.code(),
+                    log: ran.log.clone(),
+                });
+            }
         }
-        if !ended.status.success() {
-            let error = Error::CommandFailed {
-                stage: name.to_owned(),
-                cmd: text.to_owned(),
-                code: ended.code(),
-                log: log.path.clone(),
-            };
-            return Err(Box::new(Failed { error, ran: Some(ran) }));
+        Ok(())
+    }
+
+    fn announce(&mut self, text: &str) {
+        let line = format!("> {text}");
+        self.log.write(format!("{line}\n").as_bytes());
+        if self.shared_terminal {
+            let bytes = format!("{line}\n").into_bytes();
+            (self.show)(&Piece { step: self.step, stage: &self.name, stream: Stream::Out, bytes: &bytes });
+        } else {
+            self.progress.say(&line);
         }
     }
-    Ok(ran)
-}
 
-/// The file that keeps what the commands of a stage wrote.
-struct Log {
-    path: PathBuf,
-    file: File,
-}
-
-impl Log {
-    fn open(runner: &Runner<'_>, stage: &Stage) -> Result<Self> {
-        let name = stage.address.display(&runner.repo.root);
-        let path = log_path(&runner.repo.state_dir(), &name);
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let file = File::create(&path).map_err(Error::io("write", &path))?;
-        Ok(Self { path, file })
+    fn run_one(&mut self, text: &str) -> Result<process::Ended> {
+        let mut command = Command::shell(self.shell, text, &self.stage.wdir);
+        command.env.extend(self.env.iter().map(|(key, value)| (key.into(), value.into())));
+        command.env.push(("DVC_STAGE".into(), (&self.name).into()));
+        if self.shared_terminal {
+            command.input = Input::Nothing;
+        }
+        let (step, show) = (self.step, self.show);
+        let name = self.name.as_str();
+        let log = &mut self.log;
+        let mut tell = |stream, bytes: &[u8]| show(&Piece { step, stage: name, stream, bytes });
+        let mut lines = Lines::default();
+        let shared = self.shared_terminal;
+        let ended = process::run(&command, self.interrupt, &mut |stream, bytes| {
+            log.write(bytes);
+            match shared {
+                true => lines.push(stream, bytes, &mut tell),
+                false => tell(stream, bytes),
+            }
+        });
+        lines.finish(&mut tell);
+        ended.map_err(|source| Error::CommandNotRun { cmd: text.to_owned(), source })
     }
-
-    /// A full disk must not stop the command, whose output the user sees anyway.
-    fn write(&mut self, bytes: &[u8]) {
-        let _ = self.file.write_all(bytes);
-    }
 }
 
-/// Where the output of the stage of this name is kept.
-pub fn log_path(state_dir: &Path, name: &str) -> PathBuf {
-    let safe: String =
-        name.chars().map(|c| if c.is_alphanumeric() || "._-@".contains(c) { c } else { '_' }).collect();
-    state_dir.join("logs").join(format!("{safe}.log"))
-}
-
-/// Puts pieces of output together to lines.
+/// Puts pieces of output together to whole lines.
 #[derive(Default)]
 struct Lines {
     out: Vec<u8>,
@@ -125,15 +143,14 @@ struct Lines {
 const LONGEST_LINE: usize = 64 * 1024;
 
 impl Lines {
-    fn push(&mut self, stream: Stream, bytes: &[u8], tell: &mut dyn FnMut(&str)) {
+    fn push(&mut self, stream: Stream, bytes: &[u8], tell: &mut dyn FnMut(Stream, &[u8])) {
         let pending = match stream {
             Stream::Out => &mut self.out,
             Stream::Err => &mut self.err,
         };
         for &byte in bytes {
             if byte == b'\n' || pending.len() >= LONGEST_LINE {
-                tell(String::from_utf8_lossy(pending).trim_end_matches('\r'));
-                pending.clear();
+                tell_line(stream, pending, tell);
             }
             if byte != b'\n' {
                 pending.push(byte);
@@ -141,13 +158,24 @@ impl Lines {
         }
     }
 
-    fn finish(self, tell: &mut dyn FnMut(&str)) {
-        for pending in [self.out, self.err] {
+    fn finish(mut self, tell: &mut dyn FnMut(Stream, &[u8])) {
+        for (stream, pending) in [(Stream::Out, &mut self.out), (Stream::Err, &mut self.err)] {
             if !pending.is_empty() {
-                tell(&String::from_utf8_lossy(&pending));
+                tell_line(stream, pending, tell);
             }
         }
     }
+}
+
+/// Of a line that was written over again and again, as progress bars are, only the last state is told.
+fn tell_line(stream: Stream, pending: &mut Vec<u8>, tell: &mut dyn FnMut(Stream, &[u8])) {
+    while pending.last() == Some(&b'\r') {
+        pending.pop();
+    }
+    let start = pending.iter().rposition(|byte| *byte == b'\r').map_or(0, |at| at + 1);
+    pending.push(b'\n');
+    tell(stream, &pending[start..]);
+    pending.clear();
 }
 
 #[cfg(test)]
@@ -158,17 +186,11 @@ mod tests {
     fn pieces_become_lines() {
         let mut told = Vec::new();
         let mut lines = Lines::default();
-        let mut tell = |line: &str| told.push(line.to_owned());
+        let mut tell = |_: Stream, line: &[u8]| told.push(String::from_utf8_lossy(line).into_owned());
         lines.push(Stream::Out, b"a\r\nb", &mut tell);
         lines.push(Stream::Err, b"x\n", &mut tell);
-        lines.push(Stream::Out, b"c\n\nd", &mut tell);
+        lines.push(Stream::Out, b"c\n\n 10%\r 90%\r100%\r\nd", &mut tell);
         lines.finish(&mut tell);
-        assert_eq!(told, ["a", "x", "bc", "", "d"]);
-    }
-
-    #[test]
-    fn logs_have_safe_names() {
-        let path = log_path(Path::new("/s"), "../sub/dvc.yaml:a@b c");
-        assert_eq!(path, Path::new("/s/logs/.._sub_dvc.yaml_a@b_c.log"));
+        assert_eq!(told, ["a\n", "x\n", "bc\n", "\n", "100%\n", "d\n"]);
     }
 }

@@ -72,7 +72,9 @@ impl<'r> ProjectLock<'r> {
         let mut read: Vec<String> = local.map(|dep| text(&dep.path)).collect();
         read.extend(stage.params.iter().map(|params| text(&params.path)));
         let write = stage.outs.iter().map(|out| text(&out.path)).collect();
-        let cmd = lock::command_line(std::process::id()).unwrap_or_else(|| "matraz repro".into());
+        // The entries of two stages that run at once differ: the end of one must not remove those of the other.
+        let program = lock::command_line(std::process::id()).unwrap_or_else(|| "matraz repro".into());
+        let cmd = format!("{program} (stage '{}')", stage.address.display(&self.repo.root));
         PathLocks::enter(&self.repo.tmp_dir(), &cmd, read, write, self.interrupt.flag())
     }
 }

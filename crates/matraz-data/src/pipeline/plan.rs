@@ -1,5 +1,6 @@
 //! Which stages a reproduction looks at, and in which order.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::graph::Graph;
@@ -46,6 +47,8 @@ pub struct Plan {
     pub steps: Vec<usize>,
     /// The graph in which frozen stages need nothing; none when only the targets are asked for.
     pub graph: Option<Graph>,
+    /// For each step the earlier ones that touch the same paths, by their places in `steps`: it must wait for them.
+    pub after: Vec<Vec<usize>>,
 }
 
 /// Finds the stages.
@@ -56,7 +59,8 @@ pub fn plan(repo: &Repo, index: &Index, request: &Request) -> Result<Plan> {
         _ => targets(index, request)?,
     };
     if request.reach == Reach::Single {
-        return Ok(Plan { steps: targets, graph: None });
+        let after = order(&whole, &targets);
+        return Ok(Plan { steps: targets, graph: None, after });
     }
     let graph = whole.without_frozen(&index.stages);
     let steps = match request.reach {
@@ -66,7 +70,22 @@ pub fn plan(repo: &Repo, index: &Index, request: &Request) -> Result<Plan> {
         Reach::Pipeline => graph.pipelines_of(&targets),
         Reach::Upstream | Reach::Single => graph.upstream(&targets),
     };
-    Ok(Plan { steps, graph: Some(graph) })
+    let after = order(&whole, &steps);
+    Ok(Plan { steps, graph: Some(graph), after })
+}
+
+/// Two steps of which one reads what the other makes keep their order, also when it is not that of the graph: the user
+/// may name targets in any order, and frozen stages need nothing.
+fn order(whole: &Graph, steps: &[usize]) -> Vec<Vec<usize>> {
+    let places: HashMap<usize, usize> =
+        steps.iter().enumerate().map(|(place, &stage)| (stage, place)).collect();
+    let mut after = vec![Vec::new(); steps.len()];
+    for (place, &stage) in steps.iter().enumerate() {
+        for maker in whole.needs(stage).iter().filter_map(|maker| places.get(maker).copied()) {
+            after[place.max(maker)].push(place.min(maker));
+        }
+    }
+    after
 }
 
 fn targets(index: &Index, request: &Request) -> Result<Vec<usize>> {

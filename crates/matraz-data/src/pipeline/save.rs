@@ -8,18 +8,19 @@ use super::changes;
 use super::run::Runner;
 use super::run_cache::RunCache;
 use crate::checkout::{self, Wanted};
-use crate::stage::{LockEntry, LockFile, Output, Stage, dot_dvc};
+use crate::stage::{Address, LockEntry, LockFile, Output, Stage, dot_dvc};
 use crate::workspace::{self, Target};
 use crate::{Error, Repo, Result};
 
-/// Records what stage `n` read and made. Returns the name of the run in the run cache, when it was stored there.
-pub(super) fn save(runner: &mut Runner<'_>, n: usize) -> Result<Option<String>> {
+/// Records what stage `n`, which is step `step` of the plan, read and made. Returns the name of the run in the run cache,
+/// when it was stored there.
+pub(super) fn save(runner: &mut Runner<'_>, step: usize, n: usize) -> Result<Option<String>> {
     let missing = changes::refresh_deps(&mut runner.stages[n], &mut runner.contents)?;
     let name = runner.stages[n].address.display(&runner.options.request.cwd);
     if !missing.is_empty() && !runner.options.allow_missing {
         return Err(Error::MissingDependency { stage: name, paths: missing });
     }
-    check_outs(runner, n, &name)?;
+    check_outs(runner, step, n, &name)?;
     let commit = !runner.options.no_commit;
     let store_run =
         commit && runner.stages[n].cmd.is_some() && RunCache::wants(runner.repo, &runner.stages[n]);
@@ -31,7 +32,7 @@ pub(super) fn save(runner: &mut Runner<'_>, n: usize) -> Result<Option<String>> 
         let mut warn = |path: &Path| progress.warn(&format!("corrupted cache file '{}'.", path.display()));
         value = Some(runner.run_cache.save(&entry, &mut warn)?);
     }
-    dump(runner, n, entry)?;
+    dump(runner, step, n, entry)?;
     Ok(value)
 }
 
@@ -51,7 +52,7 @@ pub(super) fn refuse_foreign_outs(repo: &Repo, stage: &Stage, name: &str) -> Res
 }
 
 /// All outputs must be there and be of a kind that can be kept; git is told to ignore those that the cache keeps.
-fn check_outs(runner: &mut Runner<'_>, n: usize, name: &str) -> Result<()> {
+fn check_outs(runner: &mut Runner<'_>, step: usize, n: usize, name: &str) -> Result<()> {
     let stage = &runner.stages[n];
     refuse_foreign_outs(runner.repo, stage, name)?;
     let mut missing = Vec::new();
@@ -73,9 +74,16 @@ fn check_outs(runner: &mut Runner<'_>, n: usize, name: &str) -> Result<()> {
             if git.is_tracked(&out.path)? {
                 return Err(Error::GitTrackedOutput { path: out.path.clone() });
             }
-            if let Some(file) = git.ignore(&out.path)? {
+            // Lines stand in the order of the plan, whichever stage ends first.
+            let later: Vec<&Path> = runner
+                .ignored
+                .iter()
+                .filter(|(other, _)| *other > step)
+                .map(|(_, path)| path.as_path())
+                .collect();
+            if let Some(file) = git.ignore_before(&out.path, &later)? {
                 runner.report.to_track.push(file);
-                runner.ignored.push(out.path.clone());
+                runner.ignored.push((step, out.path.clone()));
             }
         }
         if out.is_metric() && is_binary(&out.path)? {
@@ -161,7 +169,7 @@ fn target(out: &Output, store: bool) -> Target {
 }
 
 /// Writes the lock file or the `.dvc` file of the stage.
-fn dump(runner: &mut Runner<'_>, n: usize, entry: LockEntry) -> Result<()> {
+fn dump(runner: &mut Runner<'_>, step: usize, n: usize, entry: LockEntry) -> Result<()> {
     let stage: &mut Stage = &mut runner.stages[n];
     let Some(name) = stage.address.name.clone() else {
         if dot_dvc::save(stage)? {
@@ -172,7 +180,7 @@ fn dump(runner: &mut Runner<'_>, n: usize, entry: LockEntry) -> Result<()> {
     // Others may have written the file while the command ran.
     let mut lock = LockFile::beside(&stage.address.file)?;
     let generated = lock.entries.is_empty() && !lock.path.exists();
-    lock.entries.insert(name, entry.clone());
+    insert(&mut lock, step, &mut runner.entered, &stage.address, name, entry.clone());
     stage.lock = Some(entry);
     if lock.save()? {
         let verb = if generated { "Generating" } else { "Updating" };
@@ -181,4 +189,28 @@ fn dump(runner: &mut Runner<'_>, n: usize, entry: LockEntry) -> Result<()> {
         runner.report.to_track.push(lock.path);
     }
     Ok(())
+}
+
+/// A new entry stands behind those that were there, and among the new ones in the order of the plan, whichever stage
+/// ends first.
+fn insert(
+    lock: &mut LockFile,
+    step: usize,
+    entered: &mut Vec<(usize, Address)>,
+    address: &Address,
+    name: String,
+    entry: LockEntry,
+) {
+    if let Some(known) = lock.entries.get_mut(&name) {
+        *known = entry;
+        return;
+    }
+    let later: Vec<&str> = entered
+        .iter()
+        .filter(|(other, new)| *other > step && new.file == address.file)
+        .filter_map(|(_, new)| new.name.as_deref())
+        .collect();
+    let place = lock.entries.keys().position(|name| later.contains(&name.as_str()));
+    lock.entries.shift_insert(place.unwrap_or(lock.entries.len()), name, entry);
+    entered.push((step, address.clone()));
 }

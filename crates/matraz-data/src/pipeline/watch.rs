@@ -5,16 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use crate::stage::{LockEntry, Stage};
 
-/// Follows a reproduction; runs are recorded through it. Methods are called from the thread that runs the stages.
+/// Follows a reproduction; runs are recorded through it. Methods are called from one thread, also when several stages
+/// run at once: then the calls for one stage come between those for others.
 pub trait Watcher {
     /// The stages that are looked at, in their order.
     fn pipeline_started(&self, _planned: &[&Stage]) {}
-    /// A stage has to act, and nothing has happened to it yet. The pairs go into the environment of its command.
+    /// The command of a stage is about to run. The pairs go into its environment.
     fn stage_started(&self, _stage: &Stage) -> Vec<(String, String)> {
         Vec::new()
     }
-    /// One line of the output of the stage's command, which the user has seen already.
-    fn stage_output(&self, _stage: &Stage, _line: &str) {}
     /// The stage is done with.
     fn stage_ended(&self, _stage: &Stage, _outcome: &Outcome) {}
 }

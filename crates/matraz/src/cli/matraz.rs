@@ -4,6 +4,7 @@ pub mod completion;
 pub mod example;
 pub mod gate;
 pub mod init;
+pub mod logs;
 pub mod models;
 pub mod promote;
 pub mod reference;
@@ -38,6 +39,7 @@ enum Command {
     Data(dvc::Shared),
     #[command(flatten)]
     Track(mlflow::Shared),
+    Logs(logs::Args),
     Runs(runs::Args),
     Gate(gate::Args),
     Models(models::Args),
@@ -60,7 +62,7 @@ impl CommandLine for Cli {
         &[
             ("Project", &["init", "config", "remote", "cache", "check-ignore", "root"]),
             ("Data", &["add", "status", "commit", "checkout", "push", "fetch", "pull"]),
-            ("Pipeline", &["repro", "dag", "params", "metrics", "plots"]),
+            ("Pipeline", &["repro", "logs", "dag", "params", "metrics", "plots"]),
             ("Runs", &["runs", "experiments", "artifacts", "server"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
             ("This program", &["shims", "completion", "version"]),
@@ -74,6 +76,7 @@ impl CommandLine for Cli {
             Command::Init(args) => init::run(args, app),
             Command::Gen(args) => reference::run(args, app),
             Command::Example(args) => example::run(args, app),
+            Command::Logs(args) => logs::run(args, app),
             Command::Runs(args) => runs::run(args, app),
             Command::Gate(args) => gate::run(args, app),
             Command::Models(args) => models::run(args, app),

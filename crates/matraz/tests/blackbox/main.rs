@@ -6,5 +6,6 @@ mod bad_input;
 mod data;
 mod frame;
 mod gate;
+mod pipeline;
 mod recording;
 mod workspace;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use matraz_base::process::Stream;
 use matraz_base::{Failure, Kind, Progress};
 use matraz_data::Repo;
-use matraz_data::pipeline::{self, OnFailure, Reach, Request, RunOptions, RunReport, Watcher};
+use matraz_data::pipeline::{self, OnFailure, Pools, Reach, Request, RunOptions, RunReport, Watcher};
+use matraz_loop::Settings;
 use matraz_loop::record::{Context, End, Recorded, Recorder};
 
 use crate::app::App;
@@ -68,6 +69,9 @@ pub struct Args {
     /// Do not bring back what an equal run made before
     #[arg(long)]
     no_run_cache: bool,
+    /// How many stages may run at the same time
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
@@ -117,6 +121,11 @@ fn recorded_line(recorded: &Recorded) -> String {
 pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> Result<Exit, Failure> {
     let interactive = args.interactive || repo.config.flag("core", "interactive", false);
     let confirm = |question: &str| ask(app, question);
+    let jobs = usize::from(args.jobs.max(1));
+    let pools = match jobs {
+        1 => Pools::new(),
+        _ => Settings::load(&repo.root)?.unwrap_or_default().pools,
+    };
     let options = RunOptions {
         request: Request {
             cwd: app.cwd.clone(),
@@ -132,6 +141,8 @@ pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> 
         run_cache: !args.no_run_cache,
         allow_missing: args.allow_missing,
         pull: args.pull,
+        jobs,
+        pools,
         on_failure: match (args.keep_going, args.ignore_errors) {
             (true, _) => OnFailure::KeepGoing,
             (_, true) => OnFailure::Ignore,
@@ -141,7 +152,10 @@ pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> 
         forget_ignored_on_failure: app.grammar == Grammar::Dvc,
         shell: app.env.shell.as_ref().map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from),
         env: environment(app, repo),
-        show: &|stream, bytes| app.out.pass(stream == Stream::Err, bytes),
+        show: &|piece| match jobs {
+            1 => app.out.pass(piece.stream == Stream::Err, piece.bytes),
+            _ => app.out.labelled(piece.stream == Stream::Err, piece.step, piece.stage, piece.bytes),
+        },
     };
     let report = pipeline::run(repo, &options, watcher, &app.out, &app.interrupt)?;
     tell(app, repo, &report);
@@ -154,6 +168,10 @@ fn environment(app: &App, repo: &Repo) -> Vec<(String, String)> {
     let mut variables = Vec::new();
     if app.env.dvc_root.is_none() {
         variables.push(("DVC_ROOT".into(), repo.root.to_string_lossy().into_owned()));
+    }
+    // Python holds back what it writes to a pipe; people wait for it.
+    if app.env.python_unbuffered.is_none() {
+        variables.push(("PYTHONUNBUFFERED".into(), "1".into()));
     }
     let program = std::env::current_exe().ok();
     if let Some(folder) = program.as_deref().and_then(Path::parent) {
