@@ -14,7 +14,7 @@ PYTHON := $(VENV)/bin/python
 DEBUG := $(TARGET)/debug/matraz
 RELEASE := $(TARGET)/release/matraz
 
-.PHONY: demo test build ui lint bench gen tools python browser \
+.PHONY: demo test build ui lint bench bench-faults gen tools python browser \
 	test-rust test-interop test-ui test-demo test-journey test-gen
 
 demo: build
@@ -74,5 +74,9 @@ test-gen: $(DEBUG)
 
 bench: build python
 	MATRAZ=$(RELEASE) $(PYTHON) bench/run.py
+
+# Every command that moves data is killed hundreds of times.
+bench-faults: $(DEBUG)
+	MATRAZ_FAULT_ROUNDS=100 cargo test --locked -p matraz --test blackbox killed::
 
 FORCE:

@@ -1,8 +1,55 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const PREFIX: &str = ".matraz-";
+const SUFFIX: &str = ".tmp";
+
+/// What tells the temporary files of this process from those of every other one, on this machine and elsewhere.
+pub fn mark() -> &'static str {
+    static MARK: OnceLock<String> = OnceLock::new();
+    MARK.get_or_init(|| {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u32(std::process::id());
+        format!("{:016x}", hasher.finish())
+    })
+}
+
+/// A name for a temporary file that nobody else uses.
+pub fn temporary_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{PREFIX}{}-{}{SUFFIX}", mark(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Whether a file is a temporary one, of this or another process.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}
+
+/// Removes what a process that was killed left at or below a folder: the temporary files with its mark. Links are not
+/// followed, and git's folders are left alone. What cannot be removed stays.
+pub fn sweep(folder: &Path, mark: &str) {
+    let prefix = format!("{PREFIX}{mark}-");
+    let mut pending = vec![folder.to_path_buf()];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                if name != ".git" {
+                    pending.push(entry.path());
+                }
+            } else if name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(SUFFIX)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
 
 /// Writes `bytes` to `path` through a temporary file in the same folder, synced and renamed into place.
 /// Parent folders are made. A file that exists keeps its permission bits; a new one gets `0666 & !umask`.
@@ -32,7 +79,8 @@ fn folder_of(path: &Path) -> &Path {
 /// A temporary file in the same folder with the permission bits of `path`, or those of a new file.
 fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".matraz-").suffix(".tmp");
+    let prefix = format!("{PREFIX}{}-", mark());
+    builder.prefix(&prefix).suffix(SUFFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

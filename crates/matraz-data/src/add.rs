@@ -95,7 +95,7 @@ pub fn transfer(
     check_graph(repo, &index, std::iter::once(&job.stage))?;
     let _locks = repo.lock_paths("add", std::iter::once(path.as_path()), stop)?;
     let mut cache = if transfer.to_remote {
-        Remote::find(repo, transfer.remote.as_deref())?.as_cache()
+        Remote::find(repo, transfer.remote.as_deref())?.as_cache(repo)
     } else {
         Cache::open(repo)
     };

@@ -194,7 +194,7 @@ pub fn files_below(folder: &Path, ignore: &Ignore, threads: usize) -> Result<Vec
                 return Err(Error::IgnoreFileInData { folder: at });
             }
             // What a killed process left half-written is no data.
-            let litter = name.starts_with(".matraz-") && name.ends_with(".tmp");
+            let litter = matraz_base::file::is_temporary(name);
             let ignored = (!rules.files.is_empty() || name == ".git") && rules.matches(&at.join(name), false);
             if !litter && !ignored {
                 names.push((format!("{prefix}{name}"), kind.is_symlink()));

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use matraz_base::lock::{self, Lock, Owner, PathLocks};
+use matraz_base::lock::{self, Holder, Lock, Note, PathLocks};
 use matraz_base::progress::Progress;
 
 use crate::config::{Config, Level, SectionName, Setting, normal};
@@ -216,11 +216,27 @@ impl Repo {
     pub fn lock(&self, progress: &dyn Progress, stop: &AtomicBool) -> Result<Lock> {
         self.prepare()?;
         let path = self.tmp_dir().join("lock");
-        let waiting = |owner: Option<&Owner>| {
+        let mut waiting = |owner: Option<&Holder>| {
             let owner = owner.map_or_else(|| "another process".to_owned(), ToString::to_string);
             progress.warn(&format!("waiting for {owner}, which works on this project"));
         };
-        Ok(lock::acquire(&path, LOCK_PATIENCE, stop, waiting)?)
+        let mut writes = vec![self.root.clone()];
+        if !self.contains(&self.cache_dir()) {
+            writes.push(self.cache_dir());
+        }
+        let note = Note { path: self.lock_note(), writes };
+        Ok(lock::acquire(&path, Some(note), LOCK_PATIENCE, stop, &mut waiting)?)
+    }
+
+    /// Where the holder of the lock says who it is.
+    fn lock_note(&self) -> PathBuf {
+        self.state_dir().join("lock-holder.json")
+    }
+
+    /// Says that objects are about to be written in a folder outside of the project, so that the next command tidies up
+    /// there when this one is killed.
+    pub(crate) fn will_write(&self, folder: &Path) {
+        lock::also_writes(&self.lock_note(), folder);
     }
 
     /// Keeps other processes from paths that are about to be written, also while the project's lock is free.
@@ -232,6 +248,12 @@ impl Repo {
     ) -> Result<PathLocks> {
         let write = paths.map(|path| path.to_string_lossy().into_owned()).collect();
         Ok(PathLocks::enter(&self.tmp_dir(), cmd, Vec::new(), write, stop)?)
+    }
+
+    /// Makes the folders in which readers keep what they learn, where that is possible.
+    pub fn prepare_if_writable(&self) {
+        // A reader that cannot remember what it hashed hashes it again the next time.
+        let _ = self.prepare();
     }
 
     /// Makes the folders that every operation needs and keeps git from tracking them.

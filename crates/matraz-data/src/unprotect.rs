@@ -26,8 +26,7 @@ pub fn unprotect(repo: &Repo, path: &Path) -> Result<()> {
 fn unprotect_file(repo: &Repo, path: &Path) -> Result<()> {
     let meta = fs::symlink_metadata(path).map_err(Error::io("unprotect", path))?;
     if meta.is_symlink() || meta.nlink() > 1 {
-        let name = format!(".matraz-{}-unprotect.tmp", std::process::id());
-        let temp = path.with_file_name(name);
+        let temp = path.with_file_name(matraz_base::file::temporary_name());
         let mut from = fs::File::open(path).map_err(Error::io("read", path))?;
         let copied = fs::File::create(&temp).and_then(|mut to| io::copy(&mut from, &mut to));
         copied.and_then(|_| fs::rename(&temp, path)).map_err(|error| {

@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use matraz_base::file;
 
 use crate::{Error, Location, Result};
 
@@ -32,8 +33,6 @@ pub struct Pending {
     written: u64,
     done: bool,
 }
-
-static NEXT_TEMP: AtomicU64 = AtomicU64::new(0);
 
 impl Store {
     /// The store at a location. Nothing is touched before the first use.
@@ -81,8 +80,7 @@ impl Store {
     /// item will probably go. The file gets the permission bits `mode`, less the umask.
     pub fn start(&self, near: &str, mode: u32) -> Result<Pending> {
         let folder = self.path(near)?.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
-        let number = NEXT_TEMP.fetch_add(1, Ordering::Relaxed);
-        let temp = folder.join(format!(".matraz-{}-{number}.tmp", std::process::id()));
+        let temp = folder.join(file::temporary_name());
         let open = || OpenOptions::new().write(true).create_new(true).mode(mode).open(&temp);
         let file = match open() {
             Err(error) if absent(&error) => {
@@ -110,7 +108,7 @@ impl Store {
     pub fn get_file(&self, key: &str, target: &Path) -> Result<u64> {
         let (mut from, size) = self.read(key)?;
         let mut copied = 0;
-        matraz_base::file::write_with(target, |file| {
+        file::write_with(target, |file| {
             copied = io::copy(&mut from, file)?;
             Ok(())
         })
@@ -137,7 +135,7 @@ impl Store {
                 let meta = fs::metadata(entry.path()).map_err(Error::io("read", entry.path()))?;
                 if meta.is_dir() {
                     pending.push((entry.path(), key));
-                } else if !(name.starts_with(".matraz-") && name.ends_with(".tmp")) {
+                } else if !file::is_temporary(&name) {
                     items.push(Item { key, size: meta.len() });
                 }
             }

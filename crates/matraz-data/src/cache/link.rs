@@ -63,8 +63,8 @@ impl LinkKind {
             if *kind == Self::Copy {
                 return Some(Self::Copy);
             }
-            let name = format!(".matraz-probe-{}", std::process::id());
-            let (from, to) = (cache.join(&name), workspace.join(format!("{name}-link")));
+            let name = matraz_base::file::temporary_name;
+            let (from, to) = (cache.join(name()), workspace.join(name()));
             let works = fs::write(&from, "probe").and_then(|()| kind.make(&from, &to)).is_ok();
             let _ = fs::remove_file(&from);
             let _ = fs::remove_file(&to);

@@ -198,7 +198,7 @@ impl Cache {
                     let meta = fs::metadata(&path).map_err(Error::io("look at", &path))?;
                     learned.push((objects[n], Stamp::of(&meta)));
                 } else {
-                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                    discard(&path)?;
                     corrupted.push(Corrupted { path });
                 }
             }
@@ -256,7 +256,7 @@ impl Cache {
         };
         // Listings are small, and everything below hangs on them: they are always checked.
         if md5::of_bytes(&bytes) != *object.digest.bytes() {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            discard(&path)?;
             self.corrupted.push(Corrupted { path });
             return Ok(None);
         }
@@ -319,6 +319,17 @@ impl Cache {
             }
         }
         Ok(())
+    }
+}
+
+/// Removes a corrupted object. In a cache that may only be read it stays, and is still not used.
+fn discard(path: &Path) -> Result<()> {
+    use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
+    match fs::remove_file(path) {
+        Err(error) if !matches!(error.kind(), NotFound | PermissionDenied | ReadOnlyFilesystem) => {
+            Err(Error::io("remove", path)(error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -51,8 +51,6 @@ struct Run<'a> {
     progress: &'a dyn Progress,
     task: Task,
 }
-
-static NEXT_TEMP: AtomicU64 = AtomicU64::new(0);
 
 impl Cache {
     /// Puts objects into the workspace by the first kind of link that works, replacing files that are there. Copies of
@@ -133,7 +131,7 @@ impl Run<'_> {
 
     fn corrupted(&self, number: usize) -> Result<()> {
         let path = self.paths[number].clone();
-        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        super::discard(&path)?;
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         outcome.0.corrupted.push(Corrupted { path });
         outcome.0.missing.push(number);
@@ -318,8 +316,7 @@ fn reveal(temp: &Path, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> 
 }
 
 fn temp_beside(target: &Path) -> PathBuf {
-    let number = NEXT_TEMP.fetch_add(1, Ordering::Relaxed);
-    target.with_file_name(format!(".matraz-{}-{number}.tmp", std::process::id()))
+    target.with_file_name(matraz_base::file::temporary_name())
 }
 
 fn create(temp: &Path, executable: bool) -> Result<File> {

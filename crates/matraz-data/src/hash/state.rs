@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 use super::digest::Digest;
 
@@ -86,16 +86,22 @@ const SCHEMA: &str = "
 ";
 
 impl State {
-    /// Opens the table in `folder`, making it when there is none.
+    /// Opens the table in `folder`, making it when there is none. Where nothing may be written, what is known from
+    /// earlier is used and nothing is added.
     pub fn open(folder: &Path) -> Self {
+        use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, PermissionDenied, ReadOnly};
         let path = folder.join("state.db");
-        let connection = connect(&path).or_else(|_| {
-            for suffix in ["", "-wal", "-shm"] {
-                let mut name = path.clone().into_os_string();
-                name.push(suffix);
-                let _ = fs::remove_file(PathBuf::from(name));
+        let connection = connect(&path).or_else(|error| match error.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) => {
+                for suffix in ["", "-wal", "-shm"] {
+                    let mut name = path.clone().into_os_string();
+                    name.push(suffix);
+                    let _ = fs::remove_file(PathBuf::from(name));
+                }
+                connect(&path)
             }
-            connect(&path)
+            Some(CannotOpen | PermissionDenied | ReadOnly) => connect_to_read(&path),
+            _ => Err(error),
         });
         Self { connection: connection.ok() }
     }
@@ -220,6 +226,20 @@ impl State {
             let _ = connection.execute("DELETE FROM placed WHERE path = ?1", params![path]);
         }
     }
+}
+
+/// A connection that leaves the folder as it is.
+fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let readable = |options: &str| -> rusqlite::Result<Connection> {
+        let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(format!("file:{escaped}{options}"), flags)?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version == SCHEMA_VERSION { Ok(connection) } else { Err(rusqlite::Error::InvalidQuery) }
+    };
+    // The log beside a database can only be read together with an index, which nobody can write here either. Without
+    // it, rows of the log are not seen: they cost a hash.
+    readable("").or_else(|_| readable("?immutable=1"))
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

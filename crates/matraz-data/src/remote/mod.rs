@@ -66,7 +66,8 @@ impl Remote {
     }
 
     /// The remote as a cache to write to.
-    pub(crate) fn as_cache(&self) -> crate::cache::Cache {
+    pub(crate) fn as_cache(&self, repo: &Repo) -> crate::cache::Cache {
+        repo.will_write(&self.root);
         crate::cache::Cache::at(self.root.clone(), self.shared)
     }
 }

@@ -107,7 +107,8 @@ fn copy_up(
         return Ok(arrived);
     }
     let task = progress.begin("pushing", sources.len() as u64, Unit::Files);
-    let intake = remote.as_cache().take_in(repo, &sources, true, None, (progress, task), interrupt.flag());
+    let intake =
+        remote.as_cache(repo).take_in(repo, &sources, true, None, (progress, task), interrupt.flag());
     progress.end(task);
     let intake = intake?;
     for (object, digest) in going.iter().zip(&intake.digests) {
@@ -125,6 +126,7 @@ fn copy_up(
 fn push_runs(repo: &Repo, remote: &Remote) -> Result<usize> {
     let cache = matraz_store::Store::open(&matraz_store::Location::Local(repo.cache_dir()));
     let entries = cache.list(RUNS)?;
+    repo.will_write(&remote.root);
     let keys: Vec<&String> = entries.iter().map(|item| &item.key).collect();
     let there = remote.store.exists_many(&keys)?;
     let mut pushed = 0;

@@ -6,6 +6,7 @@ mod bad_input;
 mod data;
 mod frame;
 mod gate;
+mod killed;
 mod pipeline;
 mod recording;
 mod workspace;

@@ -25,6 +25,14 @@ impl Project {
     }
 }
 
+/// The project around the current folder, to read from: no lock is taken, so that nobody is waited for, and it may be
+/// in a place where nothing can be written.
+pub fn open_to_read(app: &App) -> Result<Repo, Failure> {
+    let repo = Repo::open(&app.cwd, &app.places())?;
+    repo.prepare_if_writable();
+    Ok(repo)
+}
+
 /// A path as a person in the current folder writes it; folders end with `/`.
 pub fn shown(app: &App, path: &Path) -> String {
     let mut text = relative(path, &app.cwd);

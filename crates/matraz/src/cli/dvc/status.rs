@@ -9,7 +9,7 @@ use matraz_data::target::TargetOptions;
 use matraz_data::{remote, status};
 use serde_json::{Map, Value, json};
 
-use super::project::{Project, warn_of_corrupted};
+use super::project::{open_to_read, warn_of_corrupted};
 use super::push::Revisions;
 use crate::app::App;
 use crate::cli::CliError;
@@ -56,8 +56,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         }
     }
     args.revisions.refuse()?;
-    let project = Project::open(app)?;
-    let repo = project.repo.with_threads(args.jobs);
+    let repo = open_to_read(app)?.with_threads(args.jobs);
     let how = TargetOptions { with_deps: args.with_deps, recursive: args.recursive };
     let (found, empty) = if cloud {
         let remote = args.remote.as_deref();
