@@ -1,18 +1,21 @@
 //! A store that is a folder of this machine.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use matraz_base::file;
 
+use crate::nursery::{HOME, Nursery, move_into_place};
 use crate::{Error, Location, Result};
 
 /// A place for items.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    nursery: Arc<Nursery>,
 }
 
 /// What a listing says about an item.
@@ -38,7 +41,7 @@ impl Store {
     /// The store at a location. Nothing is touched before the first use.
     pub fn open(location: &Location) -> Self {
         match location {
-            Location::Local(root) => Self { root: root.clone() },
+            Location::Local(root) => Self { root: root.clone(), nursery: Arc::new(Nursery::new(root)) },
         }
     }
 
@@ -80,16 +83,14 @@ impl Store {
     /// item will probably go. The file gets the permission bits `mode`, less the umask.
     pub fn start(&self, near: &str, mode: u32) -> Result<Pending> {
         let folder = self.path(near)?.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
-        let temp = folder.join(file::temporary_name());
-        let open = || OpenOptions::new().write(true).create_new(true).mode(mode).open(&temp);
-        let file = match open() {
+        let made = match self.nursery.create(&folder, mode) {
             Err(error) if absent(&error) => {
                 fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-                open()
+                self.nursery.create(&folder, mode)
             }
             other => other,
         };
-        let file = file.map_err(Error::io("write", &temp))?;
+        let (file, temp) = made.map_err(Error::io("write", &folder))?;
         Ok(Pending { store: self.clone(), temp, file, written: 0, done: false })
     }
 
@@ -134,7 +135,9 @@ impl Store {
                 let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
                 let meta = fs::metadata(entry.path()).map_err(Error::io("read", entry.path()))?;
                 if meta.is_dir() {
-                    pending.push((entry.path(), key));
+                    if key != HOME {
+                        pending.push((entry.path(), key));
+                    }
                 } else if !file::is_temporary(&name) {
                     items.push(Item { key, size: meta.len() });
                 }
@@ -195,11 +198,11 @@ impl Pending {
         }
         let target = self.store.path(key)?;
         let meta = self.file.metadata().map_err(Error::io("write", &self.temp))?;
-        match fs::rename(&self.temp, &target) {
+        match move_into_place(&self.temp, &target) {
             Err(error) if absent(&error) => {
                 let folder = target.parent().unwrap_or(&self.store.root);
                 fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-                fs::rename(&self.temp, &target)
+                move_into_place(&self.temp, &target)
             }
             other => other,
         }

@@ -8,10 +8,12 @@
 mod error;
 mod folder;
 mod location;
+mod nursery;
 
 pub use error::Error;
 pub use folder::{Item, Pending, Store};
 pub use location::Location;
+pub use nursery::{Nursery, move_into_place};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -10,8 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use matraz_base::progress::{Progress, Task};
+use matraz_store::{Nursery, move_into_place};
 
-use super::{Cache, Corrupted, LinkKind, Object, absent};
+use super::{Cache, Corrupted, LinkKind, Object, absent, in_parallel};
 use crate::hash::many::{self, BUFFER, Hashed, Opened, Work};
 use crate::hash::md5;
 use crate::hash::state::Stamp;
@@ -47,6 +48,9 @@ struct Run<'a> {
     /// The placements of this run, by number.
     numbers: Vec<usize>,
     paths: Vec<PathBuf>,
+    nursery: Nursery,
+    /// Placements that could not be copied without a check after all.
+    doubtful: Mutex<Vec<usize>>,
     outcome: Mutex<(Placed, Vec<(Object, Stamp)>)>,
     progress: &'a dyn Progress,
     task: Task,
@@ -81,28 +85,35 @@ impl Cache {
             placements,
             paths: placements.iter().map(|placement| self.path(&placement.object)).collect(),
             numbers: Vec::new(),
+            nursery: Nursery::new(&repo.state_dir()),
+            doubtful: Mutex::default(),
             outcome: Mutex::new((outcome, Vec::new())),
             progress,
             task,
         };
+        // Of a copy, the object is looked at when it is opened; a link has no such moment.
         let mut direct = Vec::new();
-        for (number, placement) in placements.iter().enumerate() {
-            match fs::metadata(&run.paths[number]) {
-                Ok(meta) => {
-                    let checked = run.cache.judge(&placement.object, &meta);
-                    let large = meta.len() > BUFFER as u64;
-                    match (kind, checked) {
-                        (LinkKind::Copy, Some(true)) if large => direct.push(number),
-                        (LinkKind::Copy, _) => run.numbers.push(number),
-                        (_, Some(_)) => direct.push(number),
-                        (_, None) => run.check_then(number, &mut direct)?,
-                    }
+        if kind == LinkKind::Copy {
+            for (number, placement) in placements.iter().enumerate() {
+                let known = run.cache.known.get(&(placement.object.digest, placement.object.algorithm()));
+                let large = known.is_some_and(|stamp| stamp.size > BUFFER as u64);
+                if large { direct.push(number) } else { run.numbers.push(number) }
+            }
+        } else {
+            let looked_at = in_parallel(&run.paths, repo.threads(), |path| fs::metadata(path));
+            for (number, looked_at) in looked_at.into_iter().enumerate() {
+                match looked_at {
+                    Ok(meta) => match run.cache.judge(&placements[number].object, &meta) {
+                        Some(_) => direct.push(number),
+                        None => run.check_then(number, &mut direct)?,
+                    },
+                    Err(error) if absent(&error) => run.missing(number),
+                    Err(error) => return Err(Error::io("look at", &run.paths[number])(error)),
                 }
-                Err(error) if absent(&error) => run.missing(number),
-                Err(error) => return Err(Error::io("look at", &run.paths[number])(error)),
             }
         }
         run.link_all(kind, &direct, repo.threads(), stop)?;
+        run.numbers.append(run.doubtful.get_mut().unwrap_or_else(PoisonError::into_inner));
         many::run(&run, run.numbers.len(), repo.threads(), stop)?;
         let (outcome, learned) = run.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.learn(repo, &learned);
@@ -146,8 +157,11 @@ impl Run<'_> {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                let settled = self.link_one(kind, number, stop);
-                self.settle(number, settled);
+                match self.link_one(kind, number, stop) {
+                    Ok(None) => self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).push(number),
+                    Ok(Some(stamp)) => self.settle(number, Ok(stamp)),
+                    Err(error) => self.settle(number, Err(error)),
+                }
             }
         };
         std::thread::scope(|scope| {
@@ -159,17 +173,25 @@ impl Run<'_> {
         if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    fn link_one(&self, kind: LinkKind, number: usize, stop: &AtomicBool) -> Result<Stamp> {
+    /// Links an object, or copies it if it is the one whose content was seen to be right.
+    fn link_one(&self, kind: LinkKind, number: usize, stop: &AtomicBool) -> Result<Option<Stamp>> {
         let placement = &self.placements[number];
         let object = &self.paths[number];
         if kind == LinkKind::Copy {
-            let mut from = File::open(object).map_err(Error::io("read", object))?;
-            let mut temp = Temp::create(&placement.target, placement.executable)?;
+            let mut from = match File::open(object) {
+                Err(error) if absent(&error) => return Ok(None),
+                other => other.map_err(Error::io("read", object))?,
+            };
+            let meta = from.metadata().map_err(Error::io("look at", object))?;
+            if self.cache.judge(&placement.object, &meta) != Some(true) {
+                return Ok(None);
+            }
+            let mut temp = self.temp(placement)?;
             let made = copy(&mut from, &mut temp.file, stop).and_then(|()| backdate(&temp.file));
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            return temp.reveal(&placement.target, made);
+            return temp.reveal(&placement.target, made).map(Some);
         }
         let temp = temp_beside(&placement.target);
         let made = kind.make(object, &temp).and_then(|()| {
@@ -187,9 +209,18 @@ impl Run<'_> {
             }
             Ok(Stamp::of(&meta))
         });
-        reveal(&temp, &placement.target, made).inspect_err(|_| {
+        let revealed = reveal(&temp, &placement.target, made).inspect_err(|_| {
             let _ = fs::remove_file(&temp);
-        })
+        });
+        revealed.map(Some)
+    }
+
+    /// A file that becomes the placement's.
+    fn temp(&self, placement: &Placement) -> Result<Temp> {
+        let bits = if placement.executable { 0o766 } else { 0o666 };
+        let folder = placement.target.parent().unwrap_or(Path::new("/"));
+        let (file, path) = self.nursery.create(folder, bits).map_err(Error::io("write", folder))?;
+        Ok(Temp { path, file, revealed: false })
     }
 
     fn settle(&self, number: usize, settled: Result<Stamp>) {
@@ -221,7 +252,7 @@ impl Work for Run<'_> {
         let placement = &self.placements[self.numbers[job]];
         let temp = match &mut open.0 {
             Some(there) => there,
-            none => none.insert(Temp::create(&placement.target, placement.executable)?),
+            none => none.insert(self.temp(placement)?),
         };
         temp.file.write_all(bytes).map_err(Error::io("write", &temp.path))
     }
@@ -231,6 +262,10 @@ impl Work for Run<'_> {
         let placement = &self.placements[number];
         let ((written, stamp), hashed) = match outcome {
             Ok(outcome) => outcome,
+            Err(Error::Io { source, .. }) if absent(&source) && !self.path(job).exists() => {
+                self.missing(number);
+                return Ok(());
+            }
             Err(error) => {
                 self.settle(number, Err(error));
                 return Ok(());
@@ -252,7 +287,7 @@ impl Work for Run<'_> {
                 let made = backdate(&temp.file);
                 temp.reveal(&placement.target, made)
             }
-            None => Temp::create(&placement.target, placement.executable).and_then(|mut temp| {
+            None => self.temp(placement).and_then(|mut temp| {
                 let content = hashed.whole.unwrap_or_default();
                 let made = temp.file.write_all(content).and_then(|()| backdate(&temp.file));
                 temp.reveal(&placement.target, made)
@@ -281,12 +316,6 @@ struct Temp {
 }
 
 impl Temp {
-    fn create(target: &Path, executable: bool) -> Result<Self> {
-        let path = temp_beside(target);
-        let file = create(&path, executable)?;
-        Ok(Self { path, file, revealed: false })
-    }
-
     /// Renames the finished file to its place.
     fn reveal(mut self, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> {
         let stamp = reveal(&self.path, target, made)?;
@@ -304,11 +333,11 @@ impl Drop for Temp {
 }
 
 fn reveal(temp: &Path, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> {
-    let shown = made.and_then(|stamp| match fs::rename(temp, target) {
+    let shown = made.and_then(|stamp| match move_into_place(temp, target) {
         // A folder in the way was emptied before; it goes now.
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
             fs::remove_dir(target)?;
-            fs::rename(temp, target).map(|()| stamp)
+            move_into_place(temp, target).map(|()| stamp)
         }
         other => other.map(|()| stamp),
     });
@@ -317,11 +346,6 @@ fn reveal(temp: &Path, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> 
 
 fn temp_beside(target: &Path) -> PathBuf {
     target.with_file_name(matraz_base::file::temporary_name())
-}
-
-fn create(temp: &Path, executable: bool) -> Result<File> {
-    let bits = if executable { 0o766 } else { 0o666 };
-    OpenOptions::new().write(true).create_new(true).mode(bits).open(temp).map_err(Error::io("write", temp))
 }
 
 /// Copies a file inside the kernel, piece by piece, so that an interrupt is heard.
@@ -348,8 +372,8 @@ pub(crate) fn umask(folder: &Path) -> u32 {
     static UMASK: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
     *UMASK.get_or_init(|| {
         let temp = temp_beside(&folder.join("umask"));
-        let bits =
-            create(&temp, false).ok().and_then(|file| file.metadata().ok()).map(|m| m.permissions().mode());
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&temp);
+        let bits = made.ok().and_then(|file| file.metadata().ok()).map(|meta| meta.permissions().mode());
         let _ = fs::remove_file(&temp);
         bits.map_or(0o022, |bits| 0o666 & !bits)
     })
