@@ -337,6 +337,41 @@ pub enum Error {
         /// `upload` or `download`.
         verb: &'static str,
     },
+    /// What a commit or the workspace uses cannot be told.
+    #[error("failed to collect '{revision}'")]
+    CollectFailed {
+        /// The name of the commit, or `workspace`.
+        revision: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Nobody has the listing of a folder, so its files cannot be told from garbage.
+    #[error("unable to fully collect used cache without cache for directory '{}' ({revision})", folder.display())]
+    UnknownFolder {
+        /// The folder in the workspace.
+        folder: PathBuf,
+        /// The name of the commit, or `workspace`.
+        revision: String,
+    },
+    /// The trash has no removal of that name.
+    #[error("the trash has no removal '{name}'")]
+    NoSuchRemoval {
+        /// What the user wrote.
+        name: String,
+        /// The removals that there are.
+        known: Vec<String>,
+    },
+    /// There is nothing to undo.
+    #[error("the trash is empty")]
+    EmptyTrash,
+    /// The journal of a removal cannot be read.
+    #[error("the journal of a removal, '{}', is not understood: {reason}", path.display())]
+    BadJournal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A `.dvc` file or `dvc.yaml` as data.
     #[error("DVC file '{}' cannot be an output", path.display())]
     StageFileAsOutput {
@@ -482,6 +517,10 @@ impl Explain for Error {
             Self::InTheWay { .. } => Kind::Exists,
             Self::RemoteWithoutUrl { .. } => Kind::Config,
             Self::TransferFailed { .. } => Kind::Failed,
+            Self::CollectFailed { source, .. } => source.kind(),
+            Self::UnknownFolder { .. } => Kind::Conflict,
+            Self::NoSuchRemoval { .. } | Self::EmptyTrash => Kind::Missing,
+            Self::BadJournal { .. } => Kind::Corrupt,
             Self::StageFileAsOutput { .. } | Self::InternalPath { .. } | Self::InsideFile { .. } => {
                 Kind::Conflict
             }
@@ -544,6 +583,13 @@ impl Explain for Error {
                 Some(format!("name one of them with `-r` or `remote default`: {}", known.join(", ")))
             }
             Self::NoLinkKind { .. } => Some("add 'copy' to the setting cache.type".into()),
+            Self::CollectFailed { source, .. } => source.hint().or_else(|| {
+                Some("mend it, or leave out commits that cannot be read with `--skip-failed`".into())
+            }),
+            Self::UnknownFolder { .. } => Some("fetch it, or use `-f` to give its files up".into()),
+            Self::NoSuchRemoval { known, .. } if !known.is_empty() => {
+                Some(format!("there are: {}", known.join(", ")))
+            }
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
             _ => None,
         }
@@ -555,6 +601,7 @@ impl Explain for Error {
             Self::IgnorePattern { place, .. } => Some(place),
             Self::Definition { place, .. } => Some(place),
             Self::ReproFailed { source: Some(source), .. } => source.place(),
+            Self::CollectFailed { source, .. } => source.place(),
             Self::NotYet { place, .. } => place.as_deref(),
             _ => None,
         }

@@ -99,14 +99,16 @@ impl Git {
         Ok(Some(object.data.clone()))
     }
 
-    /// The absolute paths of all files in a commit.
-    pub fn files_at(&self, commit: &str) -> Result<Vec<PathBuf>> {
+    /// The absolute paths of all files in a commit, and the names that git gives their contents.
+    pub fn files_at(&self, commit: &str) -> Result<Vec<(PathBuf, String)>> {
         let repo = self.inner.to_thread_local();
         let tree = tree_of(&repo, commit)?;
         let mut recorder = gix::traverse::tree::Recorder::default();
         tree.traverse().breadthfirst(&mut recorder).map_err(failed("read a commit"))?;
         let files = recorder.records.into_iter().filter(|record| record.mode.is_blob_or_symlink());
-        Ok(files.map(|record| self.root.join(record.filepath.to_str_lossy().as_ref())).collect())
+        Ok(files
+            .map(|record| (self.root.join(record.filepath.to_str_lossy().as_ref()), record.oid.to_string()))
+            .collect())
     }
 
     /// The local branches and their commits, by name.
@@ -119,17 +121,61 @@ impl Git {
         self.references("refs/tags/")
     }
 
-    /// All commits that a branch or tag leads to, the newest first.
+    /// All commits that `HEAD`, a branch (also one of another repository, as last fetched) or a tag leads to, the
+    /// newest first. None before the first commit.
     pub fn commits(&self) -> Result<Vec<String>> {
-        let repo = self.inner.to_thread_local();
-        let mut tips: Vec<gix::ObjectId> = Vec::new();
-        for (_, commit) in self.references("refs/heads/")?.into_iter().chain(self.references("refs/tags/")?) {
-            tips.push(gix::ObjectId::from_hex(commit.as_bytes()).map_err(failed("read a reference"))?);
+        let mut tips: Vec<String> = self.head_commit().into_iter().collect();
+        for prefix in ["refs/heads/", "refs/remotes/", "refs/tags/"] {
+            tips.extend(self.references(prefix)?.into_iter().map(|(_, commit)| commit));
         }
-        tips.extend(repo.head_id().ok().map(gix::Id::detach));
+        self.walk(&tips, &[])
+    }
+
+    /// The commits of all experiments: those between the commit that an experiment started from, which its reference
+    /// names (`refs/exps/<2 digits>/<38 digits>/<name>`), and its end. Of the other references below `refs/exps/`
+    /// (queued experiments, those at work) the commit itself.
+    pub fn experiment_commits(&self) -> Result<Vec<String>> {
+        let mut commits: Vec<String> = Vec::new();
+        for (name, commit) in self.references("refs/exps/")? {
+            let parts: Vec<&str> = name.split('/').collect();
+            match parts[..] {
+                [two, rest, ..] if two.len() == 2 && rest.len() == 38 && parts.len() > 2 => {
+                    let baseline: Vec<String> = self.resolve(&format!("{two}{rest}")).into_iter().collect();
+                    commits.extend(self.walk(std::slice::from_ref(&commit), &baseline)?);
+                }
+                _ => commits.push(commit),
+            }
+        }
+        commits.sort();
+        commits.dedup();
+        Ok(commits)
+    }
+
+    /// The commits that lead to `tips` and not to `hidden`, the newest first.
+    fn walk(&self, tips: &[String], hidden: &[String]) -> Result<Vec<String>> {
+        const ACTION: &str = "walk the commits";
+        let repo = self.inner.to_thread_local();
+        let ids = |commits: &[String]| -> Result<Vec<gix::ObjectId>> {
+            let ids = commits.iter().map(|commit| gix::ObjectId::from_hex(commit.as_bytes()));
+            ids.map(|id| id.map_err(failed(ACTION))).collect()
+        };
         let newest_first = gix::revision::walk::Sorting::ByCommitTime(Default::default());
-        let walk = repo.rev_walk(tips).sorting(newest_first).all().map_err(failed("walk the commits"))?;
-        walk.map(|info| info.map(|info| info.id.to_string()).map_err(failed("walk the commits"))).collect()
+        let walk = repo
+            .rev_walk(ids(tips)?)
+            .with_hidden(ids(hidden)?)
+            .sorting(newest_first)
+            .all()
+            .map_err(failed(ACTION))?;
+        walk.map(|info| info.map(|info| info.id.to_string()).map_err(failed(ACTION))).collect()
+    }
+
+    /// When a commit was made: seconds since 1970.
+    pub fn commit_time(&self, commit: &str) -> Result<i64> {
+        const ACTION: &str = "read a commit";
+        let repo = self.inner.to_thread_local();
+        let id = gix::ObjectId::from_hex(commit.as_bytes()).map_err(failed(ACTION))?;
+        let commit = repo.find_commit(id).map_err(failed(ACTION))?;
+        Ok(commit.time().map_err(failed(ACTION))?.seconds)
     }
 
     fn references(&self, prefix: &str) -> Result<Vec<(String, String)>> {
@@ -139,7 +185,10 @@ impl Git {
         for reference in platform.prefixed(prefix).map_err(failed("read the references"))? {
             let Ok(mut reference) = reference else { continue };
             let name = reference.name().as_bstr().to_str_lossy().trim_start_matches(prefix).to_owned();
-            if let Ok(id) = reference.peel_to_id() {
+            // A tag may also name a file or a folder.
+            if let Ok(id) = reference.peel_to_id()
+                && id.header().is_ok_and(|header| header.kind() == gix::object::Kind::Commit)
+            {
                 found.push((name, id.to_string()));
             }
         }

@@ -20,6 +20,8 @@ use crate::{Error, Result};
 pub struct Ignore {
     root: PathBuf,
     folders: Mutex<HashMap<PathBuf, Rules>>,
+    /// The files with patterns, by path, when they are those of a commit.
+    committed: Option<HashMap<PathBuf, String>>,
 }
 
 /// The patterns that hold in a folder: of its own file and of those above, the deepest first.
@@ -49,7 +51,12 @@ pub struct Verdict {
 impl Ignore {
     /// The patterns of the project at `root`.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_path_buf(), folders: Mutex::default() }
+        Self { root: root.to_path_buf(), folders: Mutex::default(), committed: None }
+    }
+
+    /// The patterns as they were in a commit, from the texts of its `.dvcignore` files by path.
+    pub fn committed(root: &Path, files: HashMap<PathBuf, String>) -> Self {
+        Self { committed: Some(files), ..Self::new(root) }
     }
 
     /// Whether a path is ignored, by itself or with a folder above it. Nothing outside the project is.
@@ -88,7 +95,7 @@ impl Ignore {
         let file = folder.join(DVCIGNORE);
         if folder.starts_with(&self.root)
             && !rules.matches(&file, false)
-            && let Some(text) = matraz_base::file::read_if_present(&file).map_err(Error::io("read", &file))?
+            && let Some(text) = self.read(&file)?
         {
             let name = file.strip_prefix(&self.root).unwrap_or(&file).to_string_lossy().into_owned();
             if let Some(own) = RuleFile::parse(folder, name, &text)? {
@@ -98,6 +105,13 @@ impl Ignore {
         let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         folders.insert(folder.to_path_buf(), rules.clone());
         Ok(rules)
+    }
+
+    fn read(&self, file: &Path) -> Result<Option<String>> {
+        match &self.committed {
+            Some(files) => Ok(files.get(file).cloned()),
+            None => matraz_base::file::read_if_present(file).map_err(Error::io("read", file)),
+        }
     }
 
     /// Whether a folder in a folder with these rules must not be entered.

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::ignore::Ignore;
+use crate::repo::DVCIGNORE;
 use crate::stage::address::{join, relative};
 use crate::stage::document::Document;
 use crate::stage::dvc_yaml::{self, PipelineFile};
@@ -48,7 +50,7 @@ impl Index {
             files.sort();
             for file in files {
                 let known = index.stages.len();
-                index.read(&view, &file)?;
+                index.read(&view, ignore, &file)?;
                 outs.extend(
                     index.stages[known..].iter().flat_map(|stage| &stage.outs).map(|out| out.path.clone()),
                 );
@@ -67,7 +69,7 @@ impl Index {
     /// Reads one `dvc.yaml` or `.dvc` file (and the lock file beside it).
     pub fn load_file(repo: &Repo, file: &Path) -> Result<Self> {
         let mut index = Self::default();
-        index.read(&View::workspace(repo), file)?;
+        index.read(&View::workspace(repo), repo.ignore(), file)?;
         Ok(index)
     }
 
@@ -76,22 +78,39 @@ impl Index {
         if view.is_workspace() {
             return Self::load(view.repo);
         }
-        let mut files = view.files(&view.repo.root)?;
+        let root = &view.repo.root;
+        let mut files = view.files(root)?;
+        // Projects inside the project are not ours.
+        let nested: HashSet<PathBuf> = files
+            .iter()
+            .filter(|file| file.ends_with(".dvc/config"))
+            .filter_map(|file| file.ancestors().nth(2).filter(|folder| folder != root))
+            .map(Path::to_path_buf)
+            .collect();
+        files.retain(|file| !file.ancestors().any(|folder| nested.contains(folder)));
+        let mut patterns = HashMap::new();
+        for file in files.iter().filter(|file| file.file_name().is_some_and(|name| name == DVCIGNORE)) {
+            patterns.extend(view.read_text(file)?.map(|text| (file.clone(), text)));
+        }
+        let ignore = Ignore::committed(root, patterns);
         files.retain(|file| is_project_file(file));
         // Files of a folder come before those of the folders in it.
         files.sort_by_key(|file| (file.parent().map(Path::to_path_buf), file.clone()));
         let mut index = Self::default();
+        let mut outs: HashSet<PathBuf> = HashSet::new();
         for file in files {
-            let in_output =
-                index.stages.iter().flat_map(|stage| &stage.outs).any(|out| file.starts_with(&out.path));
-            if !in_output && !view.repo.ignore().is_ignored(&file, false)? {
-                index.read(view, &file)?;
+            if !file.ancestors().any(|folder| outs.contains(folder)) && !ignore.is_ignored(&file, false)? {
+                let known = index.stages.len();
+                index.read(view, &ignore, &file)?;
+                outs.extend(
+                    index.stages[known..].iter().flat_map(|stage| &stage.outs).map(|out| out.path.clone()),
+                );
             }
         }
         Ok(index)
     }
 
-    fn read(&mut self, view: &View<'_>, file: &Path) -> Result<()> {
+    fn read(&mut self, view: &View<'_>, ignore: &Ignore, file: &Path) -> Result<()> {
         let repo = view.repo;
         if view.is_workspace() {
             refuse_git_ignored(repo, file)?;
@@ -101,16 +120,16 @@ impl Index {
         };
         let document = Document::new(file, text);
         if file.file_name().is_some_and(|name| name == PIPELINE_FILE) {
-            return self.read_pipeline(view, document);
+            return self.read_pipeline(view, ignore, document);
         }
         let mut stage = dot_dvc::parse(&document)?;
         settle_paths(repo, &mut stage);
-        check_ignored(view, &stage)?;
+        check_ignored(ignore, &stage)?;
         self.stages.push(stage);
         Ok(())
     }
 
-    fn read_pipeline(&mut self, view: &View<'_>, document: Document) -> Result<()> {
+    fn read_pipeline(&mut self, view: &View<'_>, ignore: &Ignore, document: Document) -> Result<()> {
         let repo = view.repo;
         let path = document.path.clone();
         let mut file = dvc_yaml::parse(document, style(repo), &|path| view.read_text(path))?;
@@ -124,7 +143,7 @@ impl Index {
         }
         for stage in &mut file.stages {
             settle_paths(repo, stage);
-            check_ignored(view, stage)?;
+            check_ignored(ignore, stage)?;
             lock.fill(stage);
         }
         self.stages.extend(file.stages.iter().cloned());
@@ -214,10 +233,10 @@ fn settle_paths(repo: &Repo, stage: &mut Stage) {
     }
 }
 
-fn check_ignored(view: &View<'_>, stage: &Stage) -> Result<()> {
+fn check_ignored(ignore: &Ignore, stage: &Stage) -> Result<()> {
     for out in &stage.outs {
         let is_dir = out.digest.map_or_else(|| out.path.is_dir(), |digest| digest.is_dir());
-        if let Some(verdict) = view.repo.ignore().verdict(&out.path, is_dir)?
+        if let Some(verdict) = ignore.verdict(&out.path, is_dir)?
             && verdict.ignored
         {
             return Err(Error::IgnoredOutput { path: out.path.clone(), pattern: verdict.pattern });

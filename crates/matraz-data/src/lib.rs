@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod remote;
 pub mod remove;
 pub mod repo;
+pub mod revisions;
 pub mod stage;
 pub mod status;
 pub mod target;

@@ -37,6 +37,15 @@ impl<'r> View<'r> {
         self.commit.is_none()
     }
 
+    /// The files of the commit below the root of the project, and git's names of their contents; `None` for the
+    /// workspace.
+    pub(crate) fn committed_files(&self) -> Result<Option<Vec<(PathBuf, String)>>> {
+        let (Some(commit), Some(git)) = (&self.commit, &self.repo.git) else { return Ok(None) };
+        let mut files = git.files_at(commit)?;
+        files.retain(|(path, _)| path.starts_with(&self.repo.root));
+        Ok(Some(files))
+    }
+
     /// The content of a file; `None` when there is none.
     pub fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
         match (&self.commit, &self.repo.git) {
@@ -58,7 +67,7 @@ impl<'r> View<'r> {
     /// The files at or below `path`, sorted: one when `path` is a file.
     pub fn files(&self, path: &Path) -> Result<Vec<PathBuf>> {
         let mut files = match (&self.commit, &self.repo.git) {
-            (Some(commit), Some(git)) => git.files_at(commit)?,
+            (Some(commit), Some(git)) => git.files_at(commit)?.into_iter().map(|(file, _)| file).collect(),
             _ => files_below(path)?,
         };
         files.retain(|file| file.starts_with(path));

@@ -9,9 +9,12 @@
 //! workspace still has the data, and an object that the disk never got shows as empty or with a strange time, and
 //! is checked like any other stranger.
 
+pub mod gc;
 mod intake;
 mod link;
 mod place;
+pub mod trash;
+pub mod used;
 
 use std::collections::HashMap;
 use std::fs;

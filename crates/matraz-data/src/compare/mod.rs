@@ -5,4 +5,3 @@ pub mod diff;
 pub mod metrics;
 pub mod params;
 pub mod plots;
-pub mod revisions;

@@ -1,17 +1,17 @@
 //! `fetch`: copies objects from remotes to the cache.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use matraz_base::process::Interrupt;
 use matraz_base::progress::{Progress, Unit};
 use matraz_store::{Location, Store};
 
-use super::{Needed, RUNS, Remote, by_remote};
+use super::{Needed, Parcel, Parcels, RUNS, Remote, Request};
 use crate::cache::{Cache, Corrupted, Object, Origin, Source};
-use crate::index::Index;
+use crate::revisions::Which;
 use crate::stage::Output;
-use crate::target::{self, TargetOptions};
+use crate::target::TargetOptions;
 use crate::{Error, Repo, Result};
 
 /// Which outputs are fetched, by what they are for.
@@ -36,6 +36,8 @@ pub struct Options {
     pub max_size: Option<u64>,
     /// Fetch only outputs of these kinds; all when there is none.
     pub only: Vec<Only>,
+    /// The commits whose data are fetched besides those of the workspace.
+    pub which: Which,
 }
 
 /// What was done.
@@ -45,6 +47,10 @@ pub struct Report {
     pub fetched: usize,
     /// Objects that are in neither place.
     pub missing: Vec<Object>,
+    /// Files that the remote lacks though it has the listing of their folder.
+    pub incomplete: Vec<PathBuf>,
+    /// How many objects did not come though they should have: those files, and the listings that came without them.
+    pub lost: usize,
     /// Corrupted objects of the remote, which were not taken, and of the cache.
     pub corrupted: Vec<Corrupted>,
     /// How many objects of the remote were corrupted.
@@ -62,20 +68,21 @@ pub fn fetch(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Report> {
-    let index = Index::load(repo)?;
-    let selections = target::select(repo, &index, targets, options.targets, cwd)?;
-    let mut groups = by_remote(&index, &selections, options.remote.as_deref(), false);
-    for outputs in groups.values_mut() {
-        outputs.retain(|(out, _)| {
-            let small = options.max_size.is_none_or(|max| out.meta.size.is_none_or(|size| size < max));
-            let kind = options.only.is_empty()
-                || options.only.iter().any(|only| match only {
-                    Only::Metrics => out.is_metric(),
-                    Only::Plots => out.is_plot(),
-                });
-            small && kind
-        });
-    }
+    let wanted = |out: &Output| {
+        // A size of nothing is no limit.
+        let max_size = options.max_size.filter(|max| *max > 0);
+        let small = max_size.is_none_or(|max| out.meta.size.is_none_or(|size| size < max));
+        let kind = options.only.is_empty()
+            || options.only.iter().any(|only| match only {
+                Only::Metrics => out.is_metric(),
+                Only::Plots => out.is_plot(),
+            });
+        small && kind
+    };
+    let remote = options.remote.as_deref();
+    let request =
+        Request { targets, options: options.targets, which: &options.which, remote, pushing: false, cwd };
+    let groups = request.parcels(repo, wanted, progress)?;
     let mut report = Report::default();
     if options.run_cache {
         let remote = Remote::find(repo, options.remote.as_deref())?;
@@ -83,8 +90,8 @@ pub fn fetch(
     }
     let mut cache = Cache::open(repo);
     let whole = groups.is_empty();
-    for (name, outputs) in groups {
-        let wanted = Needed::of(&mut cache, &outputs)?;
+    for (name, parcels) in groups {
+        let wanted = Needed::of(&mut cache, &parcels)?;
         let all: BTreeSet<Object> = wanted.files.union(&wanted.folders).copied().collect();
         let all: Vec<Object> = all.into_iter().collect();
         let (presence, _) = cache.survey(repo, &all, interrupt.flag())?;
@@ -92,17 +99,62 @@ pub fn fetch(
         if presence.iter().all(|presence| presence.is_present()) && options.remote.is_none() {
             continue;
         }
-        let remote = Remote::find(repo, name.as_deref().or(options.remote.as_deref()))?;
+        let remote = match Remote::find(repo, name.as_deref().or(options.remote.as_deref())) {
+            Err(Error::NoRemote { .. }) => {
+                let absent = all.iter().zip(&presence).filter(|(_, presence)| !presence.is_present());
+                report.missing.extend(absent.map(|(object, _)| *object));
+                continue;
+            }
+            remote => remote?,
+        };
         // The listings come first: they say what else there is.
         copy_down(repo, &mut cache, &remote, &wanted.folders, &mut report, progress, interrupt)?;
-        let needed = Needed::of(&mut cache, &outputs)?;
+        let needed = Needed::of(&mut cache, &parcels)?;
+        let before = report.missing.len();
         copy_down(repo, &mut cache, &remote, &needed.files, &mut report, progress, interrupt)?;
+        let gone: BTreeSet<Object> = report.missing.drain(before..).collect();
+        let promised = promised(&mut cache, &remote, &parcels, &gone)?;
+        report.missing.extend(gone.difference(&promised.objects));
+        report.lost += promised.objects.len() + promised.folders.intersection(&wanted.unknown).count();
+        report.incomplete.extend(promised.files);
     }
     if whole && options.remote.is_some() {
         Remote::find(repo, options.remote.as_deref())?;
     }
     report.corrupted.extend(cache.take_corrupted());
     Ok(report)
+}
+
+/// What a remote lacks of folders whose listing it has.
+#[derive(Default)]
+struct Promised {
+    objects: BTreeSet<Object>,
+    folders: BTreeSet<Object>,
+    files: BTreeSet<PathBuf>,
+}
+
+fn promised<'p>(
+    cache: &mut Cache,
+    remote: &Remote,
+    parcels: impl IntoIterator<Item = &'p Parcel>,
+    gone: &BTreeSet<Object>,
+) -> Result<Promised> {
+    let mut promised = Promised::default();
+    if gone.is_empty() {
+        return Ok(promised);
+    }
+    for Parcel { path, object, part } in parcels.into_iter().filter(|parcel| parcel.object.digest.is_dir()) {
+        let Some(tree) = cache.tree(object)? else { continue };
+        for entry in tree.below(part) {
+            let file = object.file_of(entry.digest);
+            if gone.contains(&file) && remote.store.exists(&object.key())? {
+                promised.objects.insert(file);
+                promised.folders.insert(*object);
+                promised.files.insert(path.join(&entry.path));
+            }
+        }
+    }
+    Ok(promised)
 }
 
 /// Fetches what outputs consist of, each from its own remote or the default one.
@@ -113,16 +165,18 @@ pub fn fetch_outputs(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Report> {
-    let mut groups: BTreeMap<Option<String>, Vec<(&Output, String)>> = BTreeMap::new();
-    for out in outputs.iter().filter(|out| out.digest.is_some()) {
-        groups.entry(out.remote.clone()).or_default().push((out, String::new()));
+    let mut groups = Parcels::new();
+    for out in outputs {
+        if let Some(parcel) = Parcel::whole(out) {
+            groups.entry(out.remote.clone()).or_default().insert(parcel);
+        }
     }
     let mut report = Report::default();
-    for (name, outputs) in groups {
+    for (name, parcels) in groups {
         let remote = Remote::find(repo, name.as_deref())?;
-        let wanted = Needed::of(cache, &outputs)?;
+        let wanted = Needed::of(cache, &parcels)?;
         copy_down(repo, cache, &remote, &wanted.folders, &mut report, progress, interrupt)?;
-        let needed = Needed::of(cache, &outputs)?;
+        let needed = Needed::of(cache, &parcels)?;
         copy_down(repo, cache, &remote, &needed.files, &mut report, progress, interrupt)?;
     }
     Ok(report)

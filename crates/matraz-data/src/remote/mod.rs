@@ -1,7 +1,8 @@
 //! Remotes: places outside the project to which the cache is copied.
 //!
 //! A remote has the layout of a cache. Objects travel both ways with a check of their content; the listing of a folder
-//! goes up after all of its files, so that a folder that can be seen on the remote is whole.
+//! goes up after those of its files that were to be pushed. That a listing is on a remote says nothing about the files
+//! that it names (only a part of a folder may have been pushed): each is looked for.
 
 pub mod fetch;
 pub mod pull;
@@ -9,15 +10,19 @@ pub mod push;
 pub mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use indexmap::IndexSet;
+use matraz_base::progress::Progress;
 use matraz_store::{Location, Store};
 
 use crate::cache::Object;
 use crate::config::Section;
 use crate::index::Index;
+use crate::revisions::{self, Which};
 use crate::stage::{Output, Source};
-use crate::target::Selection;
+use crate::target::{self, TargetOptions};
+use crate::view::View;
 use crate::{Error, Repo, Result};
 
 /// The folder of the run cache in caches and remotes.
@@ -65,6 +70,11 @@ impl Remote {
         })
     }
 
+    /// The folder of the remote.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The remote as a cache to write to.
     pub(crate) fn as_cache(&self, repo: &Repo) -> crate::cache::Cache {
         repo.will_write(&self.root);
@@ -77,31 +87,100 @@ fn url_of(name: &str, settings: &Section) -> Result<String> {
     Ok(url.text())
 }
 
-/// The outputs that a transfer is about, by the remote that they go to (`None`: the default or given one).
-fn by_remote<'i>(
-    index: &'i Index,
-    selections: &'i [Selection],
-    remote: Option<&str>,
-    pushing: bool,
-) -> BTreeMap<Option<String>, Vec<(&'i Output, String)>> {
-    let mut groups: BTreeMap<Option<String>, Vec<(&Output, String)>> = BTreeMap::new();
-    for selection in selections {
-        // Data of other repositories come from there and are not ours to push.
-        let imported =
-            index.stages[selection.stage].deps.iter().any(|dep| matches!(dep.source, Source::Repo(_)));
-        if imported {
-            continue;
-        }
-        for out in selection.outputs(index).filter(|out| out.cache && out.digest.is_some()) {
-            let elsewhere = remote.is_some() && out.remote.as_deref().is_some_and(|own| Some(own) != remote);
-            if elsewhere || (pushing && !out.push) {
-                continue;
+/// What of an output is to travel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Parcel {
+    /// The path of the output.
+    pub path: PathBuf,
+    /// Its content.
+    pub object: Object,
+    /// Only what is at or below this path inside it; empty for all.
+    pub part: String,
+}
+
+impl Parcel {
+    /// All of an output; `None` when nothing is recorded of it.
+    pub fn whole(out: &Output) -> Option<Self> {
+        let object = Object { digest: out.digest?, legacy: out.legacy };
+        Some(Self { path: out.path.clone(), object, part: String::new() })
+    }
+}
+
+/// What travels, by the remote that it goes to (`None`: the default or given one).
+pub(crate) type Parcels = BTreeMap<Option<String>, IndexSet<Parcel>>;
+
+/// What a transfer is about.
+pub(crate) struct Request<'a> {
+    pub targets: &'a [String],
+    pub options: TargetOptions,
+    /// The commits whose data travel besides those of the workspace.
+    pub which: &'a Which,
+    /// The remote that the user named.
+    pub remote: Option<&'a str>,
+    /// Data leave the project: outputs that must not be pushed stay.
+    pub pushing: bool,
+    /// The folder that targets are relative to.
+    pub cwd: &'a Path,
+}
+
+impl Request<'_> {
+    /// What travels. A commit that cannot be read or lacks a target is left out with a warning; an error when that
+    /// happens to all.
+    fn parcels(
+        &self,
+        repo: &Repo,
+        wanted: impl Fn(&Output) -> bool,
+        progress: &dyn Progress,
+    ) -> Result<Parcels> {
+        let mut parcels = Parcels::new();
+        let mut failure = None;
+        let mut found = false;
+        for (name, view) in revisions::list(repo, self.which)? {
+            match self.collect(&view, &wanted, &mut parcels) {
+                Ok(()) => found = true,
+                Err(error) => {
+                    if self.which.any() {
+                        progress.warn(&format!("failed to collect '{name}', skipping: {error}"));
+                    }
+                    failure = Some(error);
+                }
             }
-            let parts = groups.entry(out.remote.clone()).or_default();
-            parts.push((out, selection.part(out)));
+        }
+        match failure {
+            Some(error) if !found => Err(error),
+            _ => Ok(parcels),
         }
     }
-    groups
+
+    /// Adds what travels of one moment.
+    fn collect(
+        &self,
+        view: &View<'_>,
+        wanted: &impl Fn(&Output) -> bool,
+        parcels: &mut Parcels,
+    ) -> Result<()> {
+        let index = Index::load_at(view)?;
+        for selection in target::select(view.repo, &index, self.targets, self.options, self.cwd)? {
+            // Data of other repositories come from there and are not ours to push.
+            let imported =
+                index.stages[selection.stage].deps.iter().any(|dep| matches!(dep.source, Source::Repo(_)));
+            if imported {
+                continue;
+            }
+            for out in selection.outputs(&index).filter(|out| out.cache && wanted(out)) {
+                let elsewhere = self.remote.is_some()
+                    && out.remote.as_deref().is_some_and(|own| Some(own) != self.remote);
+                if elsewhere || (self.pushing && !out.push) {
+                    continue;
+                }
+                if let Some(whole) = Parcel::whole(out) {
+                    let parcel = Parcel { part: selection.part(out), ..whole };
+                    parcels.entry(out.remote.clone()).or_default().insert(parcel);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The objects of outputs: files, then the listings of folders.
@@ -116,26 +195,27 @@ struct Needed {
 }
 
 impl Needed {
-    /// What outputs consist of, as far as the cache has the listings of folders.
-    fn of(cache: &mut crate::cache::Cache, outputs: &[(&Output, String)]) -> Result<Self> {
+    /// What parcels consist of, as far as the cache has the listings of folders.
+    fn of<'p>(
+        cache: &mut crate::cache::Cache,
+        parcels: impl IntoIterator<Item = &'p Parcel>,
+    ) -> Result<Self> {
         let mut needed = Self::default();
-        for (out, part) in outputs {
-            let Some(digest) = out.digest else { continue };
-            let object = Object { digest, legacy: out.legacy };
-            if !digest.is_dir() {
-                needed.files.insert(object);
+        for Parcel { object, part, .. } in parcels {
+            if !object.digest.is_dir() {
+                needed.files.insert(*object);
                 continue;
             }
-            needed.folders.insert(object);
-            match cache.tree(&object)? {
+            needed.folders.insert(*object);
+            match cache.tree(object)? {
                 None => {
-                    needed.unknown.insert(object);
+                    needed.unknown.insert(*object);
                 }
                 Some(tree) => {
                     let members: BTreeSet<Object> =
                         tree.below(part).map(|entry| object.file_of(entry.digest)).collect();
                     needed.files.extend(&members);
-                    needed.members.entry(object).or_default().extend(members);
+                    needed.members.entry(*object).or_default().extend(members);
                 }
             }
         }

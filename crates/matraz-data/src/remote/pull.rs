@@ -40,7 +40,7 @@ pub fn pull(
     interrupt: &Interrupt,
 ) -> Result<Report> {
     let fetched = fetch::fetch(repo, targets, &options.fetch, cwd, progress, interrupt)?;
-    if !fetched.failed.is_empty() {
+    if !fetched.failed.is_empty() || fetched.lost > 0 {
         return Ok(Report { fetch: fetched, checkout: None });
     }
     let index = Index::load(repo)?;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use matraz_base::process::Interrupt;
 use matraz_base::progress::{Progress, Unit};
 
-use super::{Needed, RUNS, Remote, by_remote};
+use super::{Needed, RUNS, Remote, Request};
 use crate::cache::{Cache, Corrupted, Object, Origin, Source};
-use crate::index::Index;
-use crate::target::{self, TargetOptions};
+use crate::revisions::Which;
+use crate::target::TargetOptions;
 use crate::{Error, Repo, Result};
 
 /// What is pushed.
@@ -21,6 +21,8 @@ pub struct Options {
     pub remote: Option<String>,
     /// The run cache too.
     pub run_cache: bool,
+    /// The commits whose data are pushed besides those of the workspace.
+    pub which: Which,
 }
 
 /// What was done.
@@ -45,20 +47,30 @@ pub fn push(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Report> {
-    let index = Index::load(repo)?;
-    let selections = target::select(repo, &index, targets, options.targets, cwd)?;
-    let groups = by_remote(&index, &selections, options.remote.as_deref(), true);
+    let remote = options.remote.as_deref();
+    let request =
+        Request { targets, options: options.targets, which: &options.which, remote, pushing: true, cwd };
+    let groups = request.parcels(repo, |_| true, progress)?;
     let mut cache = Cache::open(repo);
     let mut report = Report::default();
-    if groups.keys().any(Option::is_none) || groups.is_empty() || options.run_cache {
-        let remote = Remote::find(repo, options.remote.as_deref())?;
-        if options.run_cache {
-            report.pushed += push_runs(repo, &remote)?;
-        }
+    if options.run_cache {
+        report.pushed += push_runs(repo, &Remote::find(repo, options.remote.as_deref())?)?;
     }
-    for (name, outputs) in groups {
-        let remote = Remote::find(repo, name.as_deref().or(options.remote.as_deref()))?;
-        let needed = Needed::of(&mut cache, &outputs)?;
+    // What has a remote of its own goes there also when there is no other remote.
+    let default = Remote::find(repo, options.remote.as_deref());
+    let mut without_remote = None;
+    if groups.is_empty() {
+        without_remote = default.err();
+    }
+    for (name, parcels) in groups {
+        let remote = match Remote::find(repo, name.as_deref().or(options.remote.as_deref())) {
+            Err(error) if name.is_none() => {
+                without_remote = Some(error);
+                continue;
+            }
+            remote => remote?,
+        };
+        let needed = Needed::of(&mut cache, &parcels)?;
         report.missing.extend(&needed.unknown);
         let files = copy_up(repo, &mut cache, &remote, &needed.files, &mut report, progress, interrupt)?;
         // A listing goes up when all of its files are there.
@@ -71,7 +83,7 @@ pub fn push(
         copy_up(repo, &mut cache, &remote, &ready, &mut report, progress, interrupt)?;
     }
     report.corrupted.extend(cache.take_corrupted());
-    Ok(report)
+    without_remote.map_or(Ok(report), Err)
 }
 
 /// Copies objects; returns those that the remote has afterwards.

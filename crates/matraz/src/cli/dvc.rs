@@ -9,6 +9,7 @@ pub mod config;
 pub mod dag;
 pub mod fetch;
 pub mod freeze;
+pub mod gc;
 pub mod init;
 pub mod metrics;
 pub mod metrics_diff;
@@ -56,6 +57,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Init(init::Args),
+    Gc(gc::Args),
     #[command(flatten)]
     Shared(Shared),
 }
@@ -123,6 +125,7 @@ impl CommandLine for Cli {
     fn dvc_failure(&self) -> u8 {
         match &self.command {
             Command::Init(_) => 1,
+            Command::Gc(_) => 255,
             Command::Shared(command) => command.dvc_failure(),
         }
     }
@@ -130,6 +133,7 @@ impl CommandLine for Cli {
     fn run(self, app: &App) -> Result<Exit, Failure> {
         match self.command {
             Command::Init(args) => init::run(args, app),
+            Command::Gc(args) => gc::run(args, app),
             Command::Shared(command) => command.run(app),
         }
     }
@@ -146,7 +150,6 @@ impl CommandLine for Cli {
             "du",
             "exp",
             "experiments",
-            "gc",
             "get",
             "get-url",
             "git-hook",

@@ -3,6 +3,7 @@
 pub mod completion;
 pub mod example;
 pub mod gate;
+pub mod gc;
 pub mod init;
 pub mod logs;
 pub mod models;
@@ -42,6 +43,7 @@ enum Command {
     Logs(logs::Args),
     Runs(runs::Args),
     Gate(gate::Args),
+    Gc(gc::Args),
     Models(models::Args),
     Promote(promote::Args),
     Rollback(rollback::Args),
@@ -61,7 +63,7 @@ impl CommandLine for Cli {
     fn groups() -> Groups {
         &[
             ("Project", &["init", "config", "remote", "cache", "check-ignore", "root"]),
-            ("Data", &["add", "status", "commit", "checkout", "push", "fetch", "pull"]),
+            ("Data", &["add", "status", "commit", "checkout", "push", "fetch", "pull", "gc"]),
             ("Pipeline", &["repro", "logs", "dag", "params", "metrics", "plots"]),
             ("Runs", &["runs", "experiments", "artifacts", "server"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
@@ -79,6 +81,7 @@ impl CommandLine for Cli {
             Command::Logs(args) => logs::run(args, app),
             Command::Runs(args) => runs::run(args, app),
             Command::Gate(args) => gate::run(args, app),
+            Command::Gc(args) => gc::run(args, app),
             Command::Models(args) => models::run(args, app),
             Command::Promote(args) => promote::run(args, app),
             Command::Rollback(args) => rollback::run(args, app),

@@ -81,7 +81,7 @@ pub fn say_fates(app: &App, fates: &BTreeMap<PathBuf, Fate>) {
             fates.iter().filter(|(_, f)| **f == fate).map(|(path, _)| shown(app, path)).collect();
         paths.sort_by_key(|path| (!path.ends_with('/'), path.clone()));
         for path in paths {
-            app.out.line(&format!("{letter}\t{path}"));
+            app.out.line(&format!("{letter:<8}{path}"));
         }
     }
 }

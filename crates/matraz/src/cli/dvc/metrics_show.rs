@@ -7,7 +7,7 @@ use matraz_base::value::{python_float, python_json};
 use matraz_base::{Failure, Map, Progress, Value};
 use matraz_data::compare::data::Snapshot;
 use matraz_data::compare::metrics::{self, MetricsFile};
-use matraz_data::compare::revisions::{self, Which};
+use matraz_data::revisions::{self, Which};
 use matraz_data::stage::address::{join, relative};
 use matraz_data::{Error, Repo};
 
@@ -49,9 +49,14 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let repo = Repo::open(&app.cwd, &app.places())?;
     let targets: Vec<_> = args.targets.iter().map(|target| join(&app.cwd, target)).collect();
-    let which = Which { branches: args.all_branches, tags: args.all_tags, commits: args.all_commits };
+    let which = Which {
+        branches: args.all_branches,
+        tags: args.all_tags,
+        commits: args.all_commits,
+        ..Which::default()
+    };
     let mut found: Vec<(String, Vec<MetricsFile>)> = Vec::new();
-    for (name, view) in revisions::list(&repo, which)? {
+    for (name, view) in revisions::list(&repo, &which)? {
         let files = metrics::load_at(&mut Snapshot::take(view)?, &targets)?;
         found.push((name, files));
     }

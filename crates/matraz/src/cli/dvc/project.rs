@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use matraz_base::lock::Lock;
 use matraz_base::{Failure, Progress};
+use matraz_data::Repo;
 use matraz_data::cache::Corrupted;
 use matraz_data::stage::address::relative;
 use matraz_data::stage::template::quote;
-use matraz_data::{Error, Repo};
 
 use crate::app::App;
 
@@ -22,6 +22,11 @@ impl Project {
         let repo = Repo::open(&app.cwd, &app.places())?;
         let lock = repo.lock(&app.out, app.interrupt.flag())?;
         Ok(Self { repo, _lock: lock })
+    }
+
+    /// The same project, working with this number of threads when one is given.
+    pub fn with_threads(self, jobs: Option<usize>) -> Self {
+        Self { repo: self.repo.with_threads(jobs), ..self }
     }
 }
 
@@ -64,11 +69,6 @@ pub fn warn_of_corrupted(app: &App, objects: &[Corrupted]) {
         app.out
             .warn(&format!("'{path}' is corrupted: its content is not what its name says; it is not used"));
     }
-}
-
-/// The answer to an option that is not there yet.
-pub fn not_yet(option: &str) -> Failure {
-    Error::NotYet { what: format!("the option `{option}`"), place: None }.into()
 }
 
 /// `3 files added and 1 file deleted`; none when all numbers are zero.

@@ -7,7 +7,7 @@ use matraz_data::target::{self, TargetOptions};
 use super::checkout::say_fates;
 use super::fetch::check;
 use super::project::{Project, summary};
-use super::push::Revisions;
+use super::push::{Revisions, warn_of_no_remote};
 use crate::app::App;
 use crate::exit::Exit;
 
@@ -29,8 +29,11 @@ pub struct Args {
     #[arg(short = 'R', long)]
     recursive: bool,
     /// The run cache too
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_run_cache")]
     run_cache: bool,
+    /// Not the run cache (the default)
+    #[arg(long, hide = true)]
+    no_run_cache: bool,
     /// Remove data that the cache cannot bring back
     #[arg(short, long)]
     force: bool,
@@ -45,7 +48,6 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    args.revisions.refuse()?;
     let project = Project::open(app)?;
     let repo = project.repo.with_threads(args.jobs);
     let targets = if args.glob && !args.targets.is_empty() {
@@ -57,7 +59,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         fetch: fetch::Options {
             targets: TargetOptions { with_deps: args.with_deps, recursive: args.recursive },
             remote: args.remote,
-            run_cache: args.run_cache,
+            run_cache: args.run_cache && !args.no_run_cache,
+            which: args.revisions.which(),
             ..fetch::Options::default()
         },
         force: args.force,
@@ -75,6 +78,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         failure = done.failure().filter(|_| !args.allow_missing);
     }
     let fetched = check(app, &report.fetch);
+    warn_of_no_remote(app, &repo, options.fetch.remote.as_deref());
     app.out.line(&summary(&numbers).unwrap_or_else(|| "Everything is up to date.".into()));
     fetched?;
     match failure {

@@ -1,11 +1,12 @@
 //! `dvc push`, `matraz push`
 
 use matraz_base::{Failure, Progress};
-use matraz_data::Error;
 use matraz_data::remote::push::{self, Options};
+use matraz_data::revisions::Which;
 use matraz_data::target::{self, TargetOptions};
+use matraz_data::{Error, Repo};
 
-use super::project::{Project, not_yet, summary, warn_of_corrupted};
+use super::project::{Project, summary, warn_of_corrupted};
 use crate::app::App;
 use crate::exit::Exit;
 
@@ -27,8 +28,11 @@ pub struct Args {
     #[arg(short = 'R', long)]
     recursive: bool,
     /// The run cache too
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_run_cache")]
     run_cache: bool,
+    /// Not the run cache (the default)
+    #[arg(long, hide = true)]
+    no_run_cache: bool,
     /// Targets are patterns: `*`, `?`, `[…]`, `**`
     #[arg(long)]
     glob: bool,
@@ -39,36 +43,40 @@ pub struct Args {
 /// Options for data of other commits.
 #[derive(clap::Args, Debug)]
 pub struct Revisions {
-    /// The data of all branches (not supported yet)
+    /// The data of all branches, too
     #[arg(short, long)]
     pub all_branches: bool,
-    /// The data of all tags (not supported yet)
+    /// The data of all tags, too
     #[arg(short = 'T', long)]
     pub all_tags: bool,
-    /// The data of all commits (not supported yet)
+    /// The data of all commits, too
     #[arg(short = 'A', long)]
     pub all_commits: bool,
 }
 
 impl Revisions {
-    /// The first option that was given.
-    pub fn given(&self) -> Option<&'static str> {
+    /// The options that were given.
+    pub fn given(&self) -> Vec<&'static str> {
         let all = [
             (self.all_branches, "--all-branches"),
             (self.all_tags, "--all-tags"),
             (self.all_commits, "--all-commits"),
         ];
-        all.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+        all.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
     }
 
-    /// Refuses them by name.
-    pub fn refuse(&self) -> Result<(), Failure> {
-        self.given().map_or(Ok(()), |name| Err(not_yet(name)))
+    /// The commits that they mean.
+    pub fn which(&self) -> Which {
+        Which {
+            branches: self.all_branches,
+            tags: self.all_tags,
+            commits: self.all_commits,
+            ..Which::default()
+        }
     }
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    args.revisions.refuse()?;
     let project = Project::open(app)?;
     let repo = project.repo.with_threads(args.jobs);
     let targets = if args.glob && !args.targets.is_empty() {
@@ -79,7 +87,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let options = Options {
         targets: TargetOptions { with_deps: args.with_deps, recursive: args.recursive },
         remote: args.remote,
-        run_cache: args.run_cache,
+        run_cache: args.run_cache && !args.no_run_cache,
+        which: args.revisions.which(),
     };
     let report = push::push(&repo, &targets, &options, &app.cwd, &app.out, &app.interrupt)?;
     warn_of_corrupted(app, &report.corrupted);
@@ -89,10 +98,18 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     if failed > 0 {
         return Err(Error::TransferFailed { count: failed, verb: "upload" }.into());
     }
+    warn_of_no_remote(app, &repo, options.remote.as_deref());
     app.out.line(
         &summary(&[("pushed", report.pushed as u64)]).unwrap_or_else(|| "Everything is up to date.".into()),
     );
     Ok(Exit::OK)
+}
+
+/// Says that no remote is set: what has none of its own cannot travel.
+pub fn warn_of_no_remote(app: &App, repo: &Repo, named: Option<&str>) {
+    if named.is_none() && repo.config.default_remote().is_none() {
+        app.out.warn("No remote provided and no default remote set.");
+    }
 }
 
 /// The most failed transfers that are named one by one.

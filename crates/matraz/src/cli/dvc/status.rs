@@ -49,19 +49,24 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let cloud = args.cloud || args.remote.is_some();
     if !cloud {
-        let jobs = args.jobs.map(|_| "--jobs");
-        if let Some(option) = args.revisions.given().or(jobs) {
-            let message = format!("the option {option} is meaningless without --cloud");
+        let mut meaningless = args.revisions.given();
+        meaningless.extend(args.jobs.map(|_| "--jobs"));
+        if !meaningless.is_empty() {
+            let options = meaningless.join(", ");
+            let message = format!("the following options are meaningless for local status: {options}");
             return Err(CliError::Refused { message, kind: Kind::Conflict }.into());
         }
     }
-    args.revisions.refuse()?;
     let repo = open_to_read(app)?.with_threads(args.jobs);
     let how = TargetOptions { with_deps: args.with_deps, recursive: args.recursive };
     let (found, empty) = if cloud {
-        let remote = args.remote.as_deref();
+        let options = remote::status::Options {
+            targets: how,
+            remote: args.remote.clone(),
+            which: args.revisions.which(),
+        };
         let standings =
-            remote::status::status(&repo, &args.targets, how, remote, &app.cwd, &app.out, &app.interrupt)?;
+            remote::status::status(&repo, &args.targets, &options, &app.cwd, &app.out, &app.interrupt)?;
         let found: Map<String, Value> = standings
             .into_iter()
             .map(|(path, standing)| (relative(&path, &app.cwd), json!(standing.word())))
