@@ -267,6 +267,19 @@ impl Cache {
         Ok(Some(tree))
     }
 
+    /// Removes an object, and its folder when that is empty then.
+    pub(crate) fn remove(&self, object: &Object) -> Result<()> {
+        let path = self.path(object);
+        match fs::remove_file(&path) {
+            Err(error) if !absent(&error) => return Err(Error::io("remove", path)(error)),
+            _ => {}
+        }
+        if let Some(folder) = path.parent() {
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+
     /// Stores the listing of a folder.
     pub fn save_tree(&mut self, repo: &Repo, tree: &Tree) -> Result<Object> {
         let bytes = tree.to_bytes();

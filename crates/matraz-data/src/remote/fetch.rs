@@ -80,8 +80,15 @@ pub fn fetch(
         small && kind
     };
     let remote = options.remote.as_deref();
-    let request =
-        Request { targets, options: options.targets, which: &options.which, remote, pushing: false, cwd };
+    let request = Request {
+        targets,
+        options: options.targets,
+        which: &options.which,
+        remote,
+        pushing: false,
+        strict: false,
+        cwd,
+    };
     let groups = request.parcels(repo, wanted, progress)?;
     let mut report = Report::default();
     if options.run_cache {
@@ -115,7 +122,13 @@ pub fn fetch(
         let gone: BTreeSet<Object> = report.missing.drain(before..).collect();
         let promised = promised(&mut cache, &remote, &parcels, &gone)?;
         report.missing.extend(gone.difference(&promised.objects));
-        report.lost += promised.objects.len() + promised.folders.intersection(&wanted.unknown).count();
+        // A listing that came without its files goes again, as it would be taken for a folder that is here.
+        let in_vain: Vec<&Object> = promised.folders.intersection(&wanted.unknown).collect();
+        for listing in &in_vain {
+            cache.remove(listing)?;
+        }
+        report.fetched -= in_vain.len();
+        report.lost += promised.objects.len() + in_vain.len();
         report.incomplete.extend(promised.files);
     }
     if whole && options.remote.is_some() {

@@ -119,6 +119,8 @@ pub(crate) struct Request<'a> {
     pub remote: Option<&'a str>,
     /// Data leave the project: outputs that must not be pushed stay.
     pub pushing: bool,
+    /// A commit that cannot be read or lacks a target is an error instead of a warning.
+    pub strict: bool,
     /// The folder that targets are relative to.
     pub cwd: &'a Path,
 }
@@ -138,6 +140,7 @@ impl Request<'_> {
         for (name, view) in revisions::list(repo, self.which)? {
             match self.collect(&view, &wanted, &mut parcels) {
                 Ok(()) => found = true,
+                Err(error) if self.strict => return Err(error),
                 Err(error) => {
                     if self.which.any() {
                         progress.warn(&format!("failed to collect '{name}', skipping: {error}"));

@@ -48,8 +48,15 @@ pub fn push(
     interrupt: &Interrupt,
 ) -> Result<Report> {
     let remote = options.remote.as_deref();
-    let request =
-        Request { targets, options: options.targets, which: &options.which, remote, pushing: true, cwd };
+    let request = Request {
+        targets,
+        options: options.targets,
+        which: &options.which,
+        remote,
+        pushing: true,
+        strict: false,
+        cwd,
+    };
     let groups = request.parcels(repo, |_| true, progress)?;
     let mut cache = Cache::open(repo);
     let mut report = Report::default();

@@ -57,8 +57,15 @@ pub fn status(
     interrupt: &Interrupt,
 ) -> Result<BTreeMap<PathBuf, Standing>> {
     let remote = options.remote.as_deref();
-    let request =
-        Request { targets, options: options.targets, which: &options.which, remote, pushing: true, cwd };
+    let request = Request {
+        targets,
+        options: options.targets,
+        which: &options.which,
+        remote,
+        pushing: true,
+        strict: true,
+        cwd,
+    };
     let mut groups = request.parcels(repo, |_| true, progress)?;
     let parcels = groups.remove(&None).unwrap_or_default();
     if parcels.is_empty() && remote.is_none() {
