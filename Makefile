@@ -28,7 +28,7 @@ ui: tools ui/dist/index.html
 ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
 	cd ui && npm ci --no-audit --no-fund
 
-ui/dist/index.html: ui/node_modules/.package-lock.json $(shell find ui/src ui/index.html ui/vite.config.ts -type f 2>/dev/null)
+ui/dist/index.html: ui/node_modules/.package-lock.json $(shell find ui/src ui/page ui/index.html ui/vite.config.ts ui/vite.page.config.ts -type f 2>/dev/null)
 	cd ui && npm run build
 
 tools:
@@ -59,6 +59,7 @@ test-demo: $(DEBUG)
 
 test-journey: $(DEBUG) ui browser
 	MATRAZ=$(DEBUG) scripts/test-journey.sh
+	MATRAZ=$(DEBUG) scripts/test-plots.sh
 
 python: tests/requirements.txt
 	@scripts/python.sh $(VENV) tests/requirements.txt

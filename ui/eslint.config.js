@@ -6,7 +6,7 @@ export default tseslint.config(
   ...tseslint.configs.recommended,
   hooks.configs.flat.recommended,
   {
-    files: ["src/**/*.{ts,tsx}"],
+    files: ["src/**/*.{ts,tsx}", "page/**/*.ts"],
     rules: {
       eqeqeq: "error",
       "no-console": "error",

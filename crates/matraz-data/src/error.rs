@@ -448,6 +448,118 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A plot of a kind of file that holds no rows.
+    #[error("'{}' cannot be plotted: only JSON, YAML, CSV and TSV are", path.display())]
+    NotAPlotFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A table that cannot be read.
+    #[error("'{}' is not a table: {message}", path.display())]
+    PlotTable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A value where rows should be.
+    #[error("the data of a plot are a {found}, not rows")]
+    PlotNoRows {
+        /// What is there.
+        found: &'static str,
+    },
+    /// A list without rows.
+    #[error("the data of a plot are an empty list")]
+    PlotEmptyList,
+    /// Data with a column to draw and no row.
+    #[error("the data of a plot have no row")]
+    PlotNoFirstRow,
+    /// A column that the rows do not have.
+    #[error("could not find provided field ('{column}') in data fields ('{}')", found.join(", "))]
+    NoPlotColumn {
+        /// The column.
+        column: String,
+        /// The columns that are there.
+        found: Vec<String>,
+    },
+    /// A column that no row has.
+    #[error("field '{column}' does not exist in provided data")]
+    NoPlotField {
+        /// The column.
+        column: String,
+    },
+    /// Files that do not go together.
+    #[error("cannot have different number of x and y data sources: found {x} x and {y} y data sources")]
+    PlotSources {
+        /// Files with the horizontal axis.
+        x: usize,
+        /// Files with the vertical axis.
+        y: usize,
+    },
+    /// Columns of different length.
+    #[error("cannot join '{x}' from '{x_file}' and '{y}' from '{y_file}': they have to have same length")]
+    PlotJoin {
+        /// The column of the horizontal axis.
+        x: String,
+        /// Its file.
+        x_file: String,
+        /// The column of the vertical axis.
+        y: String,
+        /// Its file.
+        y_file: String,
+    },
+    /// The same column twice in one plot.
+    #[error("the column '{column}' of one file is drawn twice in a plot")]
+    PlotSameSeries {
+        /// The column.
+        column: String,
+    },
+    /// A template that is neither a file nor built in.
+    #[error("template '{name}' not found")]
+    NoTemplate {
+        /// What the user wrote.
+        name: String,
+    },
+    /// A built-in template that there is not.
+    #[error("unexpected template: {name}")]
+    NoBuiltInTemplate {
+        /// What the user wrote.
+        name: String,
+    },
+    /// A template that cannot be used.
+    #[error("the template '{name}' cannot be used: {reason}")]
+    BadTemplate {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A page that has no place for the plots.
+    #[error("the HTML template has to contain '{placeholder}'")]
+    NoPlaceholder {
+        /// What is missing.
+        placeholder: &'static str,
+    },
+    /// Properties are taken away from what is no plot.
+    #[error("'{}' is not a known plot", path.display())]
+    NotAPlot {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A property that the plot has not.
+    #[error("display properties '{property}' not found in plot '{}'", path.display())]
+    NoPlotProperty {
+        /// The property.
+        property: String,
+        /// The plot.
+        path: PathBuf,
+    },
+    /// No stage makes this file.
+    #[error("unable to find DVC file with output '{}'", path.display())]
+    NoSuchOutput {
+        /// The file.
+        path: PathBuf,
+    },
     /// A place outside the project failed.
     #[error(transparent)]
     Store(#[from] matraz_store::Error),
@@ -510,6 +622,15 @@ impl Explain for Error {
             Self::BadStage { .. } => Kind::Conflict,
             Self::NoSuchRevision { .. } | Self::NotAvailable { .. } => Kind::Missing,
             Self::NoLinkKind { .. } => Kind::Conflict,
+            Self::NotAPlotFile { .. } | Self::PlotTable { .. } | Self::PlotNoRows { .. } => Kind::Config,
+            Self::PlotEmptyList | Self::PlotNoFirstRow | Self::PlotSameSeries { .. } => Kind::Config,
+            Self::PlotSources { .. } | Self::PlotJoin { .. } | Self::BadTemplate { .. } => Kind::Config,
+            Self::NoPlaceholder { .. } => Kind::Config,
+            Self::NoPlotColumn { .. } | Self::NoPlotField { .. } | Self::NoTemplate { .. } => Kind::Missing,
+            Self::NoBuiltInTemplate { .. } | Self::NoPlotProperty { .. } | Self::NoSuchOutput { .. } => {
+                Kind::Missing
+            }
+            Self::NotAPlot { .. } => Kind::Conflict,
             Self::NoSuchTarget { .. } | Self::NoMatch { .. } | Self::CheckoutFailed { .. } => Kind::Missing,
             Self::MissingTree { .. } | Self::NothingThere { .. } => Kind::Missing,
             Self::NoRemote { .. } | Self::NoSuchRemote { .. } => Kind::Missing,
@@ -591,6 +712,11 @@ impl Explain for Error {
                 Some(format!("there are: {}", known.join(", ")))
             }
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
+            Self::NotAPlot { .. } => Some("turn it into one with `plots modify`".into()),
+            Self::NoTemplate { .. } | Self::NoBuiltInTemplate { .. } => Some(format!(
+                "templates: {}",
+                crate::compare::plots::template::names().collect::<Vec<_>>().join(", ")
+            )),
             _ => None,
         }
     }

@@ -116,6 +116,22 @@ impl Git {
         self.references("refs/heads/")
     }
 
+    /// The commit that an experiment started from; `None` when `revision` is no experiment.
+    pub fn experiment_baseline(&self, revision: &str) -> Result<Option<String>> {
+        let Some(commit) = self.resolve(revision) else { return Ok(None) };
+        for (name, tip) in self.references("refs/exps/")? {
+            // refs/exps/<2 digits>/<38 digits>/<name>
+            let mut parts = name.split('/');
+            if let (Some(head), Some(tail), Some(_)) = (parts.next(), parts.next(), parts.next())
+                && tip == commit
+                && head.len() + tail.len() == 40
+            {
+                return Ok(Some(format!("{head}{tail}")));
+            }
+        }
+        Ok(None)
+    }
+
     /// The tags and their commits, by name.
     pub fn tags(&self) -> Result<Vec<(String, String)>> {
         self.references("refs/tags/")

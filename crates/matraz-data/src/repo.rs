@@ -78,6 +78,24 @@ impl Repo {
         Ok(Self::assemble(root, git, config, places))
     }
 
+    /// Like [`open`](Self::open); outside of a project the folder, or the git repository around it, is one without settings
+    /// of its own. For commands that only read files.
+    pub fn open_or_plain(dir: &Path, places: &Places) -> Result<Self> {
+        match Self::open(dir, places) {
+            Err(Error::NotInProject { .. }) => {
+                let git = Git::discover(dir);
+                let root = git.as_ref().map_or_else(|| normal(dir), |git| git.root().to_path_buf());
+                Ok(Self::assemble(root, git, Config::load(None, places)?, places))
+            }
+            opened => opened,
+        }
+    }
+
+    /// Whether the folder is a project.
+    pub fn is_project(&self) -> bool {
+        self.dvc_dir().is_dir()
+    }
+
     /// The nearest folder at or above `dir`, an absolute path, that is a project.
     pub fn find_root(dir: &Path) -> Result<PathBuf> {
         let dir = normal(dir);

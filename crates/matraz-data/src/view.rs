@@ -32,6 +32,11 @@ impl<'r> View<'r> {
         Ok(Self { repo, commit: Some(git.resolve(revision).ok_or_else(unknown)?) })
     }
 
+    /// Whether both are the workspace, or the same commit.
+    pub fn same_moment(&self, other: &Self) -> bool {
+        self.commit == other.commit
+    }
+
     /// Whether this is the workspace.
     pub fn is_workspace(&self) -> bool {
         self.commit.is_none()

@@ -81,6 +81,8 @@ variables! {
     path = "PATH";
     /// Whether Python writes at once; stage commands get `1` when it is not set.
     python_unbuffered = "PYTHONUNBUFFERED";
+    /// The program that `--open` shows pages with.
+    browser = "BROWSER";
     /// Folder of the per-user configuration of all programs.
     xdg_config_home = "XDG_CONFIG_HOME";
 }

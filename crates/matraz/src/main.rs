@@ -13,6 +13,7 @@ mod printer;
 mod project;
 mod render;
 mod server;
+mod web;
 
 use std::process::ExitCode;
 

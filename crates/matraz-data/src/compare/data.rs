@@ -23,13 +23,17 @@ impl<'r> Snapshot<'r> {
         Ok(Self { index: Index::load_at(&view)?, cache: Cache::open(view.repo), view })
     }
 
-    /// The text at `path`: of the file, or of the output when the file is not there.
-    pub fn read_text(&mut self, path: &Path) -> Result<Option<String>> {
-        if let Some(text) = self.view.read_text(path)? {
-            return Ok(Some(text));
+    /// The bytes at `path`: of the file, or of the output when the file is not there.
+    pub fn read(&mut self, path: &Path) -> Result<Option<Vec<u8>>> {
+        if let Some(bytes) = self.view.read(path)? {
+            return Ok(Some(bytes));
         }
         let Some(out) = output_around(&self.index, path) else { return Ok(None) };
-        let Some(digest) = out.digest else { return Ok(None) };
+        let Some(digest) = out.digest else {
+            // An output that was never made; below a folder nobody knows what would be there.
+            let missing = Error::NotAvailable { path: path.to_path_buf() };
+            return if out.path == path { Err(missing) } else { Ok(None) };
+        };
         let mut object = Object { digest, legacy: out.legacy };
         if digest.is_dir() {
             let below = path.strip_prefix(&out.path).unwrap_or(Path::new("")).to_string_lossy().into_owned();
@@ -39,27 +43,57 @@ impl<'r> Snapshot<'r> {
             object = object.file_of(*digest);
         }
         let place = self.cache.path(&object);
-        let text = matraz_base::file::read_if_present(&place).map_err(Error::io("read", &place))?;
-        text.map(Some).ok_or_else(|| Error::NotAvailable { path: path.to_path_buf() })
+        match std::fs::read(&place) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if crate::cache::absent(&error) => {
+                Err(Error::NotAvailable { path: path.to_path_buf() })
+            }
+            Err(error) => Err(Error::io("read", &place)(error)),
+        }
+    }
+
+    /// The text at `path`: of the file, or of the output when the file is not there.
+    pub fn read_text(&mut self, path: &Path) -> Result<Option<String>> {
+        let Some(bytes) = self.read(path)? else { return Ok(None) };
+        String::from_utf8(bytes).map(Some).map_err(|_| Error::NotText { path: path.to_path_buf() })
     }
 
     /// The files that `path` stands for: itself, or all below it.
     pub fn expand(&mut self, path: &Path) -> Result<Vec<PathBuf>> {
-        let files = self.view.files(path)?;
-        if !files.is_empty() {
-            return Ok(files);
+        Ok(self.below(path)?.filter(|files| !files.is_empty()).unwrap_or_else(|| vec![path.to_path_buf()]))
+    }
+
+    /// The files below the folder `path`, of the workspace or commit and of outputs, sorted; `None` when it is no folder.
+    pub fn below(&mut self, path: &Path) -> Result<Option<Vec<PathBuf>>> {
+        let is_dir = self.view.is_workspace() && path.is_dir();
+        let mut files = self.view.files(path)?;
+        if files.first().is_some_and(|file| file == path) && !is_dir {
+            return Ok(None);
         }
-        if let Some(out) = output_around(&self.index, path)
-            && let Some(digest) = out.digest.filter(|digest| digest.is_dir())
-            && let Some(tree) = self.cache.tree(&Object { digest, legacy: out.legacy })?
-        {
-            let all = tree.entries().iter().map(|entry| out.path.join(&entry.path));
-            let below: Vec<PathBuf> = all.filter(|file| file.starts_with(path)).collect();
-            if !below.is_empty() {
-                return Ok(below);
+        for out in self.index.stages.iter().flat_map(|stage| &stage.outs).filter(|out| out.cache) {
+            let related = out.path.starts_with(path) || path.starts_with(&out.path);
+            let Some(digest) = out.digest.filter(|_| related) else { continue };
+            if !digest.is_dir() {
+                files.push(out.path.clone());
+            } else if let Some(tree) = self.cache.tree(&Object { digest, legacy: out.legacy })? {
+                files.extend(tree.entries().iter().map(|entry| out.path.join(&entry.path)));
             }
         }
-        Ok(vec![path.to_path_buf()])
+        files.retain(|file| file.starts_with(path) && file != path);
+        files.sort();
+        files.dedup();
+        Ok((is_dir || !files.is_empty()).then_some(files))
+    }
+
+    /// Whether a file or folder is there, or would be when the outputs were checked out.
+    pub fn exists(&mut self, path: &Path) -> Result<bool> {
+        if !self.view.files(path)?.is_empty() || (self.view.is_workspace() && path.exists()) {
+            return Ok(true);
+        }
+        let known = |out: &Output| out.digest.is_some() && out.path.starts_with(path);
+        Ok(self.index.stages.iter().flat_map(|stage| &stage.outs).any(known)
+            || self.below(path)?.is_some()
+            || matches!(self.read(path), Ok(Some(_))))
     }
 }
 

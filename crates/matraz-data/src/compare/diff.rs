@@ -32,24 +32,60 @@ pub fn diff(old: &Values, new: &Values, unchanged: bool) -> Differences {
         }
     }
     for path in paths {
-        let (old, new) = (flat(old, path), flat(new, path));
-        let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
-        names.sort();
-        names.dedup();
-        let mut changed = IndexMap::new();
-        for name in names {
-            let before = old.get(name).cloned().unwrap_or(Value::Null);
-            let after = new.get(name).cloned().unwrap_or(Value::Null);
-            if unchanged || before != after {
-                let diff = minus(&after, &before);
-                changed.insert(name.clone(), Delta { old: before, new: after, diff });
+        let changed = match (read(old, path), read(new, path)) {
+            (Side::Map(old), Side::Map(new)) => maps(&old, &new, unchanged),
+            (Side::One(old), Side::One(new)) => {
+                let whole = |value| Map::from_iter([(String::new(), value)]);
+                maps(&whole(old), &whole(new), unchanged)
             }
-        }
+            // A single value has none of the names that the other side has.
+            (Side::One(_), Side::Map(new)) => maps(&unparsed(&new), &new, unchanged),
+            (Side::Map(old), Side::One(_)) => maps(&old, &unparsed(&old), unchanged),
+        };
         if !changed.is_empty() {
             differences.insert(path.clone(), changed);
         }
     }
     differences
+}
+
+/// The values of a file, or the single value that it is.
+enum Side {
+    Map(Map),
+    One(Value),
+}
+
+fn maps(old: &Map, new: &Map, unchanged: bool) -> IndexMap<String, Delta> {
+    let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
+    names.sort();
+    names.dedup();
+    let mut changed = IndexMap::new();
+    for name in names {
+        let before = old.get(name).cloned().unwrap_or(Value::Null);
+        let after = new.get(name).cloned().unwrap_or(Value::Null);
+        if unchanged || before != after {
+            let diff = minus(&after, &before);
+            changed.insert(name.clone(), Delta { old: before, new: after, diff });
+        }
+    }
+    changed
+}
+
+fn unparsed(names: &Map) -> Map {
+    names.keys().map(|name| (name.clone(), Value::Str("unable to parse".into()))).collect()
+}
+
+fn read(values: &Values, path: &PathBuf) -> Side {
+    let value = values.iter().find(|(known, _)| known == path).and_then(|(_, value)| value.as_ref());
+    match value {
+        None | Some(Value::Map(_)) => Side::Map(flat(values, path)),
+        // A text may hold a number.
+        Some(Value::Str(text)) => match serde_json::from_str::<serde_json::Value>(text) {
+            Ok(json) => Side::One(Value::from(&json)),
+            Err(_) => Side::One(Value::Str(text.clone())),
+        },
+        Some(other) => Side::One(other.clone()),
+    }
 }
 
 fn flat(values: &Values, path: &PathBuf) -> Map {

@@ -184,6 +184,11 @@ fn refuse_parametrized(stage: &Stage) -> Result<()> {
 /// Freezes or thaws a stage or a `.dvc` file. Whether the file changed.
 pub fn set_frozen(stage: &mut Stage, frozen: bool) -> Result<bool> {
     stage.frozen = frozen;
+    save(stage)
+}
+
+/// Writes a changed stage or `.dvc` file. Whether the file changed.
+pub fn save(stage: &Stage) -> Result<bool> {
     if stage.is_data() {
         return dot_dvc::save(stage);
     }

@@ -16,9 +16,13 @@ pub mod metrics_diff;
 pub mod metrics_show;
 pub mod params;
 pub mod params_diff;
+pub mod plots;
+pub mod plots_draw;
+pub mod plots_json;
 pub mod project;
 pub mod pull;
 pub mod push;
+pub mod python_error;
 pub mod remote;
 pub mod remove;
 pub mod repro;
@@ -106,6 +110,7 @@ shared! {
     Dag(dag) fails 255,
     Metrics(metrics) fails 255,
     Params(params) fails 255,
+    Plots(plots) fails 255,
     Freeze(freeze) fails 1,
     Repro(repro) fails 255,
     Stage(stage) fails 255,
@@ -163,7 +168,6 @@ impl CommandLine for Cli {
             "ls-url",
             "move",
             "mv",
-            "plots",
             "queue",
             "studio",
             "update",

@@ -11,7 +11,7 @@ use matraz_data::stage::address::{join, relative};
 use matraz_data::view::View;
 use matraz_data::{Repo, Result};
 
-use super::metrics_show::{PRECISION, cell};
+use super::metrics_show::{cell, chosen};
 use crate::app::App;
 use crate::cli::table;
 use crate::exit::Exit;
@@ -44,12 +44,12 @@ pub struct Args {
     #[arg(long)]
     no_path: bool,
     /// Round to this many decimals
-    #[arg(long, value_name = "N")]
-    precision: Option<usize>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    precision: Option<i32>,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let repo = Repo::open(&app.cwd, &app.places())?;
+    let repo = Repo::open_or_plain(&app.cwd, &app.places())?;
     let targets: Vec<_> = args.targets.iter().map(|target| join(&app.cwd, target)).collect();
     let load = |snapshot: &mut Snapshot<'_>| -> Result<Vec<(PathBuf, Result<Value>)>> {
         Ok(metrics::load_at(snapshot, &targets)?.into_iter().map(|file| (file.path, file.values)).collect())
@@ -61,7 +61,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         markdown: args.md,
         path: !args.no_path,
         change: true,
-        precision: args.precision.unwrap_or(PRECISION),
+        precision: Some(chosen(args.precision)),
     };
     app.out.raw(&layout.render(&differences, [&args.a_rev, &args.b_rev], &app.cwd));
     Ok(Exit::OK)
@@ -70,7 +70,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 /// Reads the files of one moment.
 pub type Load<'l> = &'l dyn Fn(&mut Snapshot<'_>) -> Result<Vec<(PathBuf, Result<Value>)>>;
 
-/// Compares two moments; a project without a commit has nothing to compare.
+/// Compares two moments. What cannot be read is told and left out; a project without a commit has nothing to compare.
 pub fn compare(
     repo: &Repo,
     app: &App,
@@ -81,19 +81,33 @@ pub fn compare(
     if repo.git.as_ref().is_none_or(|git| git.head_commit().is_none()) {
         return Ok(Differences::new());
     }
+    let views = [View::at(repo, revisions[0])?, View::at(repo, revisions[1])?];
+    if views[0].same_moment(&views[1]) {
+        return Ok(Differences::new());
+    }
     let mut sides: Vec<Values> = Vec::new();
     let mut failed = Vec::new();
-    for revision in revisions {
-        let files = load(&mut Snapshot::take(View::at(repo, revision)?)?)?;
-        if files.iter().any(|(_, values)| values.is_err()) {
+    for (revision, view) in revisions.into_iter().zip(views) {
+        let files = Snapshot::take(view).and_then(|mut snapshot| load(&mut snapshot));
+        if files.as_ref().map_or(true, |files| files.iter().any(|(_, values)| values.is_err())) {
             failed.push(revision);
         }
+        if let Err(error) = &files {
+            app.out.warn(&format!("failed to load metrics in revision '{revision}', {error}"));
+        }
+        let files = files.unwrap_or_default();
         sides.push(files.into_iter().map(|(path, values)| (path, values.ok())).collect());
     }
-    if !failed.is_empty() {
-        app.out.warn(&format!("failed to load some files of these revisions: '{}'", failed.join(", ")));
-    }
+    tell_failed(&failed, app);
     Ok(diff::diff(&sides[0], &sides[1], unchanged))
+}
+
+/// Names the revisions of which something could not be read.
+pub fn tell_failed(revisions: &[&str], app: &App) {
+    if !revisions.is_empty() {
+        let revisions = revisions.join(", ");
+        app.out.error(&format!("DVC failed to load some metrics for following revisions: '{revisions}'."));
+    }
 }
 
 /// How differences are written.
@@ -108,8 +122,8 @@ pub struct Layout {
     pub path: bool,
     /// With the difference of numbers.
     pub change: bool,
-    /// Decimals of floats.
-    pub precision: usize,
+    /// Decimals of floats; none: as they are.
+    pub precision: Option<i32>,
 }
 
 impl Layout {

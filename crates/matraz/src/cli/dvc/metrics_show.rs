@@ -5,18 +5,20 @@ use std::path::Path;
 
 use matraz_base::value::{python_float, python_json};
 use matraz_base::{Failure, Map, Progress, Value};
+use matraz_data::Repo;
 use matraz_data::compare::data::Snapshot;
 use matraz_data::compare::metrics::{self, MetricsFile};
 use matraz_data::revisions::{self, Which};
 use matraz_data::stage::address::{join, relative};
-use matraz_data::{Error, Repo};
 
+use super::metrics_diff::tell_failed;
+use super::python_error::encoded;
 use crate::app::App;
 use crate::cli::table;
 use crate::exit::Exit;
 
 /// Decimals that are shown when nothing else is asked for.
-pub const PRECISION: usize = 5;
+const PRECISION: i32 = 5;
 
 /// Print metrics
 #[derive(clap::Args, Debug)]
@@ -42,12 +44,20 @@ pub struct Args {
     #[arg(short = 'R', long)]
     recursive: bool,
     /// Round to this many decimals
-    #[arg(long, value_name = "N")]
-    precision: Option<usize>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    precision: Option<i32>,
 }
 
+/// The decimals to show; 0 stands for the default, as in DVC.
+pub fn chosen(precision: Option<i32>) -> i32 {
+    precision.filter(|precision| *precision != 0).unwrap_or(PRECISION)
+}
+
+/// The metrics of a moment, by its name; an error when its definitions cannot be read.
+type Found = Vec<(String, matraz_data::Result<Vec<MetricsFile>>)>;
+
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let repo = Repo::open(&app.cwd, &app.places())?;
+    let repo = Repo::open_or_plain(&app.cwd, &app.places())?;
     let targets: Vec<_> = args.targets.iter().map(|target| join(&app.cwd, target)).collect();
     let which = Which {
         branches: args.all_branches,
@@ -55,57 +65,63 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         commits: args.all_commits,
         ..Which::default()
     };
-    let mut found: Vec<(String, Vec<MetricsFile>)> = Vec::new();
+    let many = args.all_branches || args.all_tags || args.all_commits;
+    let mut found: Found = Vec::new();
     for (name, view) in revisions::list(&repo, &which)? {
-        let files = metrics::load_at(&mut Snapshot::take(view)?, &targets)?;
+        let name = if many { name } else { String::new() };
+        let files = Snapshot::take(view).and_then(|mut snapshot| metrics::load_at(&mut snapshot, &targets));
+        if let Err(error) = &files {
+            app.out.warn(&format!("failed to load metrics in revision '{name}', {error}"));
+        }
         found.push((name, files));
     }
-    if found.len() == 1 {
-        found[0].0 = String::new();
-    }
     hide_workspace(&repo, &mut found);
-    let failed: Vec<&str> = found
-        .iter()
-        .filter(|(_, files)| files.iter().any(|file| file.values.is_err()))
-        .map(|(name, _)| name.as_str())
-        .collect();
-    if !failed.is_empty() {
-        app.out.warn(&format!("failed to load some metrics of these revisions: '{}'", failed.join(", ")));
-    }
+    let is_whole = |files: &matraz_data::Result<Vec<MetricsFile>>| {
+        files.as_ref().is_ok_and(|files| files.iter().all(|file| file.values.is_ok()))
+    };
+    let failed: Vec<&str> =
+        found.iter().filter(|(_, files)| !is_whole(files)).map(|(name, _)| name.as_str()).collect();
+    tell_failed(&failed, app);
     if args.json {
         let all = found.iter().map(|(name, files)| (name.clone(), data_of(files, &repo, &app.cwd))).collect();
         app.out.result(&python_json(&Value::Map(all), false));
     } else {
-        let many = args.all_branches || args.all_tags || args.all_commits;
-        app.out.result(&rendered(&found, many, args.precision.unwrap_or(PRECISION), args.md, &app.cwd));
+        app.out.raw(&rendered(&found, many, chosen(args.precision), args.md, &app.cwd));
     }
     Ok(Exit::OK)
 }
 
 /// The workspace is left out when it is as the branch it stands on.
-fn hide_workspace(repo: &Repo, found: &mut Vec<(String, Vec<MetricsFile>)>) {
+fn hide_workspace(repo: &Repo, found: &mut Found) {
     let Some(branch) = repo.git.as_ref().and_then(matraz_data::git::Git::branch) else { return };
     let same = |a: &[MetricsFile], b: &[MetricsFile]| {
         a.len() == b.len()
             && a.iter().zip(b).all(|(a, b)| match (&a.values, &b.values) {
-                (Ok(x), Ok(y)) => a.path == b.path && x == y,
+                // Not a number is the same as before, though no number equals it.
+                (Ok(x), Ok(y)) => {
+                    a.path == b.path && (x == y || python_json(x, true) == python_json(y, true))
+                }
                 _ => false,
             })
     };
     let current = found.iter().skip(1).find(|(name, _)| *name == branch);
-    if let Some((_, files)) = current
-        && same(files, &found[0].1)
+    if let (Some((_, Ok(files))), Some((_, Ok(now)))) = (current, found.first())
+        && same(files, now)
     {
-        found.remove(0);
+        drop(found.remove(0));
     }
 }
 
-fn data_of(files: &[MetricsFile], repo: &Repo, cwd: &Path) -> Value {
+fn data_of(files: &matraz_data::Result<Vec<MetricsFile>>, repo: &Repo, cwd: &Path) -> Value {
+    let files = match files {
+        Ok(files) => files,
+        Err(error) => return one("error", Value::Map(encoded(error, &repo.root))),
+    };
     let mut by_file = Map::new();
     for file in files {
         let outcome = match &file.values {
             Ok(values) => one("data", values.clone()),
-            Err(error) => one("error", encoded(error, &file.path, &repo.root)),
+            Err(error) => one("error", Value::Map(encoded(error, &repo.root))),
         };
         by_file.insert(relative(&file.path, cwd), outcome);
     }
@@ -116,40 +132,11 @@ fn one(key: &str, value: Value) -> Value {
     Value::Map(std::iter::once((key.to_owned(), value)).collect())
 }
 
-/// An error in the words of Python, which those who read the JSON of DVC expect.
-fn encoded(error: &Error, path: &Path, root: &Path) -> Value {
-    let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_uppercase()).unwrap_or_default();
-    let shown = relative(path, root);
-    let (kind, message) = match error {
-        Error::NoSuchFile { .. } => {
-            ("FileNotFoundError".to_owned(), format!("[Errno 2] No such file or directory: '{shown}'"))
-        }
-        Error::NotAvailable { .. } => {
-            ("FileNotFoundError".to_owned(), format!("[Errno 2] No storage files available: '{shown}'"))
-        }
-        Error::Definition { message, .. } => {
-            let format = if matches!(suffix.as_str(), "JSON" | "TOML") { suffix.as_str() } else { "YAML" };
-            let message =
-                format!("unable to read: '{shown}', {format} file structure is corrupted: {message}");
-            (format!("{format}FileCorruptedError"), message)
-        }
-        other => ("DvcException".to_owned(), other.to_string()),
-    };
-    let entries = [("type".to_owned(), Value::Str(kind)), ("msg".to_owned(), Value::Str(message))];
-    Value::Map(entries.into_iter().collect())
-}
-
-fn rendered(
-    found: &[(String, Vec<MetricsFile>)],
-    many: bool,
-    precision: usize,
-    markdown: bool,
-    cwd: &Path,
-) -> String {
+fn rendered(found: &Found, many: bool, precision: i32, markdown: bool, cwd: &Path) -> String {
     let mut names: BTreeSet<String> = BTreeSet::new();
     let mut rows: Vec<(String, String, Map)> = Vec::new();
     for (revision, files) in found {
-        for file in files {
+        for file in files.iter().flatten() {
             let mut leaves = Map::new();
             if let Ok(values) = &file.values {
                 for (name, leaf) in values.flatten() {
@@ -171,22 +158,34 @@ fn rendered(
             let mut row = if many { vec![revision] } else { Vec::new() };
             row.push(path);
             row.extend(
-                names.iter().map(|name| leaves.get(name).map_or("-".into(), |leaf| cell(leaf, precision))),
+                names
+                    .iter()
+                    .map(|name| leaves.get(name).map_or("-".into(), |leaf| cell(leaf, Some(precision)))),
             );
             row
         })
         .collect();
-    if markdown { table::github(&headers, &rows) } else { table::plain(&headers, &rows) }
+    match (markdown, rows.is_empty()) {
+        (true, _) => format!("{}\n", table::github(&headers, &rows)),
+        (false, true) => String::new(),
+        (false, false) => format!("{}\n", table::plain(&headers, &rows)),
+    }
 }
 
-/// A value in a table: floats are rounded to `precision` decimals.
-pub fn cell(value: &Value, precision: usize) -> String {
-    match value {
-        Value::Null => "-".into(),
-        Value::Float(x) if x.is_finite() => {
-            let rounded: f64 = format!("{x:.precision$}").parse().unwrap_or(*x);
-            python_float(rounded)
-        }
-        other => other.to_string(),
+/// A value in a table: floats are rounded to `precision` decimals, or to tens and more when it is negative.
+pub fn cell(value: &Value, precision: Option<i32>) -> String {
+    let (Value::Float(x), Some(precision)) = (value, precision) else {
+        return if *value == Value::Null { "-".into() } else { value.to_string() };
+    };
+    if !x.is_finite() {
+        return value.to_string();
     }
+    let rounded = match usize::try_from(precision) {
+        Ok(decimals) => format!("{x:.decimals$}").parse().unwrap_or(*x),
+        Err(_) => {
+            let unit = 10f64.powi(-precision);
+            (x / unit).round_ties_even() * unit
+        }
+    };
+    python_float(rounded)
 }

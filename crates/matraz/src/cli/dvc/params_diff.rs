@@ -11,6 +11,7 @@ use matraz_data::{Repo, Result};
 use super::metrics_diff::{Layout, compare};
 use crate::app::App;
 use crate::exit::Exit;
+use crate::names::Grammar;
 
 /// Compare parameters between two moments
 #[derive(clap::Args, Debug)]
@@ -42,8 +43,10 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let repo = Repo::open(&app.cwd, &app.places())?;
-    let targets: Vec<_> = args.targets.iter().map(|target| join(&app.cwd, target)).collect();
+    let repo = Repo::open_or_plain(&app.cwd, &app.places())?;
+    // DVC takes them from the root of the project, wherever one stands.
+    let base = if app.grammar == Grammar::Dvc { &repo.root } else { &app.cwd };
+    let targets: Vec<_> = args.targets.iter().map(|target| join(base, target)).collect();
     let load = |snapshot: &mut Snapshot<'_>| -> Result<Vec<(PathBuf, Result<Value>)>> {
         let files = params::load_at(snapshot, &targets, args.deps)?;
         Ok(files.into_iter().map(|file| (file.path, file.values)).collect())
@@ -55,8 +58,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         markdown: args.md,
         path: !args.no_path,
         change: false,
-        // Parameters are shown as they are.
-        precision: 300,
+        precision: None,
     };
     app.out.raw(&layout.render(&differences, [&args.a_rev, &args.b_rev], &app.cwd));
     Ok(Exit::OK)

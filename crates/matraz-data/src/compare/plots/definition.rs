@@ -1,4 +1,4 @@
-//! Plots: which a project has, from which files and columns, by which template.
+//! The plots that a project defines: from which files and columns, by which template.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,6 @@ use matraz_base::{Map, Value};
 use crate::index::Index;
 use crate::stage::OutputKind;
 use crate::stage::address::{join, relative};
-use crate::{Repo, Result};
 
 /// One plot.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +39,6 @@ pub struct Series {
 }
 
 /// The plots of the project: outputs of stages, then those of `plots:`.
-pub fn definitions(repo: &Repo) -> Result<Vec<Plot>> {
-    Ok(definitions_from(&Index::load(repo)?, &repo.root))
-}
-
-/// Like [`definitions`], for an index that is at hand.
 pub fn definitions_from(index: &Index, root: &Path) -> Vec<Plot> {
     let mut plots = Vec::new();
     for out in index.stages.iter().flat_map(|stage| &stage.outs) {
