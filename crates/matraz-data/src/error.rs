@@ -353,6 +353,18 @@ pub enum Error {
         /// The name of the commit, or `workspace`.
         revision: String,
     },
+    /// A file of which Matraz cannot tell how two versions go together.
+    #[error("'{}' is neither a `dvc.lock` nor a `.dvc` file", path.display())]
+    NotMergeable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A git hook of the user would be replaced.
+    #[error("Hook '{name}' already exists")]
+    HookExists {
+        /// Its name.
+        name: String,
+    },
     /// The trash has no removal of that name.
     #[error("the trash has no removal '{name}'")]
     NoSuchRemoval {
@@ -639,7 +651,8 @@ impl Explain for Error {
             Self::RemoteWithoutUrl { .. } => Kind::Config,
             Self::TransferFailed { .. } => Kind::Failed,
             Self::CollectFailed { source, .. } => source.kind(),
-            Self::UnknownFolder { .. } => Kind::Conflict,
+            Self::UnknownFolder { .. } | Self::NotMergeable { .. } => Kind::Conflict,
+            Self::HookExists { .. } => Kind::Exists,
             Self::NoSuchRemoval { .. } | Self::EmptyTrash => Kind::Missing,
             Self::BadJournal { .. } => Kind::Corrupt,
             Self::StageFileAsOutput { .. } | Self::InternalPath { .. } | Self::InsideFile { .. } => {
@@ -707,6 +720,7 @@ impl Explain for Error {
             Self::CollectFailed { source, .. } => source.hint().or_else(|| {
                 Some("mend it, or leave out commits that cannot be read with `--skip-failed`".into())
             }),
+            Self::HookExists { .. } => Some("remove it, or call `git-hook` with its name from it".into()),
             Self::UnknownFolder { .. } => Some("fetch it, or use `-f` to give its files up".into()),
             Self::NoSuchRemoval { known, .. } if !known.is_empty() => {
                 Some(format!("there are: {}", known.join(", ")))

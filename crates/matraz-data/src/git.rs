@@ -291,6 +291,18 @@ impl Git {
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
+    /// The folder with the hooks that git runs.
+    pub fn hooks_folder(&self) -> Result<PathBuf> {
+        let output = self.run("find the hooks of git", ["rev-parse", "--git-path", "hooks"])?;
+        let path = String::from_utf8_lossy(&output).trim_end_matches('\n').to_owned();
+        Ok(self.root.join(path))
+    }
+
+    /// Changes a setting of this clone.
+    pub fn configure(&self, key: &str, value: &str) -> Result<()> {
+        self.run("change the settings of git", ["config", key, value]).map(|_| ())
+    }
+
     /// Puts files into the index, ignored ones too.
     pub fn add<P: AsRef<OsStr>>(&self, paths: &[P]) -> Result<()> {
         if paths.is_empty() {

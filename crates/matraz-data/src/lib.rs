@@ -20,6 +20,8 @@ pub mod git;
 pub mod hash;
 pub mod ignore;
 pub mod index;
+pub mod install;
+pub mod merge;
 pub mod pipeline;
 pub mod remote;
 pub mod remove;

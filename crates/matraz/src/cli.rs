@@ -84,7 +84,7 @@ impl Explain for CliError {
 }
 
 /// A parsed command line of one grammar.
-trait CommandLine: FromArgMatches + clap::CommandFactory {
+pub(crate) trait CommandLine: FromArgMatches + clap::CommandFactory {
     fn globals(&self) -> &Globals;
     /// The exit code that DVC gives for an ordinary failure of this command.
     fn dvc_failure(&self) -> u8 {

@@ -75,6 +75,8 @@ variables! {
     user = "USER";
     /// Set inside the commands of a stage: the root of its project.
     dvc_root = "DVC_ROOT";
+    /// Set by the `pre-commit` tool: `1` when a commit was checked out, and not single files.
+    pre_commit_checkout_type = "PRE_COMMIT_CHECKOUT_TYPE";
     /// The shell that runs stage commands.
     shell = "SHELL";
     /// The search path that stage commands get.

@@ -173,7 +173,7 @@ fn is_imported(stage: &Stage) -> bool {
 }
 
 /// Gets the listing of a folder from its remote, if there is one that has it.
-fn fetch_listing(
+pub(crate) fn fetch_listing(
     repo: &Repo,
     cache: &mut Cache,
     remote: Option<&str>,

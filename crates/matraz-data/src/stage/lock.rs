@@ -74,6 +74,15 @@ impl LockFile {
         Ok(file)
     }
 
+    /// Takes over the `datasets` of another file when this one has not changed them since they were as in `base`. False
+    /// when both have.
+    pub(crate) fn merge_datasets(&mut self, base: &Self, other: &Self) -> bool {
+        if self.datasets == base.datasets {
+            self.datasets.clone_from(&other.datasets);
+        }
+        self.datasets == other.datasets || other.datasets == base.datasets
+    }
+
     /// The text that [`save`](Self::save) writes.
     pub fn to_text(&self) -> String {
         let mut root = Map::new();

@@ -10,7 +10,9 @@ pub mod dag;
 pub mod fetch;
 pub mod freeze;
 pub mod gc;
+pub mod git_hook;
 pub mod init;
+pub mod install;
 pub mod metrics;
 pub mod metrics_diff;
 pub mod metrics_show;
@@ -112,6 +114,8 @@ shared! {
     Params(params) fails 255,
     Plots(plots) fails 255,
     Freeze(freeze) fails 1,
+    GitHook(git_hook) fails 1,
+    Install(install) fails 1,
     Repro(repro) fails 255,
     Stage(stage) fails 255,
     Unfreeze(unfreeze) fails 1,
@@ -157,11 +161,9 @@ impl CommandLine for Cli {
             "experiments",
             "get",
             "get-url",
-            "git-hook",
             "import",
             "import-db",
             "import-url",
-            "install",
             "list",
             "ls",
             "list-url",

@@ -62,12 +62,12 @@ impl CommandLine for Cli {
 
     fn groups() -> Groups {
         &[
-            ("Project", &["init", "config", "remote", "cache", "check-ignore", "root"]),
+            ("Project", &["init", "config", "remote", "cache", "check-ignore", "root", "install"]),
             ("Data", &["add", "status", "commit", "checkout", "push", "fetch", "pull", "gc"]),
             ("Pipeline", &["repro", "logs", "dag", "params", "metrics", "plots"]),
             ("Runs", &["runs", "experiments", "artifacts", "server"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
-            ("This program", &["shims", "completion", "version"]),
+            ("This program", &["shims", "completion", "version", "git-hook"]),
         ]
     }
 

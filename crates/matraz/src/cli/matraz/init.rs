@@ -5,17 +5,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use matraz_base::{Explain, Failure, Kind, Value, file};
-use matraz_data::Repo;
 use matraz_data::repo::InitOptions;
+use matraz_data::{Repo, install};
 use matraz_loop::settings;
 use obesity::Template;
 
 use crate::app::App;
+use crate::cli::dvc::install::program;
 use crate::exit::Exit;
 
 /// Make the current folder a project
 ///
-/// Writes what DVC's init writes, a `matraz.yaml`, and lines for the tracking store in `.gitignore`.
+/// Writes what DVC's init writes, a `matraz.yaml`, lines for the tracking store in `.gitignore`, and makes git merge
+/// `dvc.lock` and `.dvc` files by stage and by file.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Write an example project too: `obesity` (needs nothing) or `obesity-python` (scikit-learn and MLflow)
@@ -121,6 +123,10 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
                 add_lines(&repo.root.join(".gitignore"), &[line])?;
             }
         }
+    }
+    let attributes = install::merge_driver(&repo, &program(app))?;
+    if let (Some(git), Some(path)) = (&repo.git, attributes) {
+        git.add(&[path])?;
     }
     app.out.line("Initialized a Matraz project: .dvc/ and matraz.yaml.");
     if let Some(template) = template {
