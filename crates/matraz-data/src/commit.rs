@@ -59,7 +59,7 @@ pub fn commit(
     let outcome = (|| -> Result<()> {
         for selection in &selections {
             let stage = &mut index.stages[selection.stage];
-            let changed = changed_entries(stage, &mut contents)?;
+            let changed = changed_entries(repo, stage, &mut contents)?;
             if options.force || !changed.is_empty() {
                 if !options.force && !confirm(&question(stage, &changed, cwd)) {
                     return Err(Error::CommitDeclined { stage: stage.address.display(cwd) });
@@ -100,12 +100,12 @@ pub fn commit(
 }
 
 /// The names of dependencies and outputs whose content is not the recorded one, and of what else differs.
-fn changed_entries(stage: &Stage, contents: &mut Contents<'_>) -> Result<Vec<String>> {
+fn changed_entries(repo: &Repo, stage: &Stage, contents: &mut Contents<'_>) -> Result<Vec<String>> {
     let mut changed = Vec::new();
     if changes::command_changed(stage) {
         changed.push("the command".to_owned());
     }
-    for (path, _) in changes::deps(stage, contents)? {
+    for (path, _) in changes::deps(repo, stage, contents)? {
         changed.push(path.display().to_string());
     }
     for (path, _) in changes::params_of(stage)? {
@@ -152,6 +152,9 @@ fn save(repo: &Repo, stage: &mut Stage, contents: &mut Contents<'_>, report: &mu
             }
             report.changed.extend(git.ignore(&out.path)?);
         }
+    }
+    if stage.is_data() {
+        stage.md5 = dot_dvc::import_md5(stage);
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use matraz_base::Place;
 use crate::repo::Places;
 use crate::{Error, Result};
 
+pub(crate) use schema::is_known_scheme;
 pub use syntax::{Document, SectionName, Setting};
 
 /// The options of a section by their lower-case names.
@@ -72,6 +73,35 @@ impl Config {
         Ok(config)
     }
 
+    /// The settings of a project as they were in a commit: `text` is its `config` file. The other levels are those of
+    /// now.
+    pub(crate) fn of_commit(dvc_dir: &Path, text: Option<&str>, places: &Places) -> Result<Self> {
+        let mut config = Self::read(Some(dvc_dir), places)?;
+        for file in config.files.iter_mut().filter(|file| file.level == Level::Project) {
+            file.document = parse_document(&file.path, text.unwrap_or_default())?;
+        }
+        config.merged = config.merge_up_to(None);
+        Ok(config)
+    }
+
+    /// The sections of a file that belongs to no level.
+    pub(crate) fn read_file(path: &Path) -> Result<IndexMap<SectionName, Section>> {
+        let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let document = parse_document(path, &text)?;
+        let mut sections: IndexMap<SectionName, Section> = IndexMap::new();
+        for (name, key, value) in document.options() {
+            sections.entry(name.clone()).or_default().insert(key.to_owned(), value.clone());
+        }
+        Ok(sections)
+    }
+
+    /// Puts settings on top of those of all levels; nothing is written.
+    pub(crate) fn overlay(&mut self, sections: &IndexMap<SectionName, Section>) {
+        for (name, section) in sections {
+            self.merged.entry(name.clone()).or_default().extend(section.clone());
+        }
+    }
+
     /// Like [`Config::read`], and refuses unknown sections, options and values.
     pub fn load(dvc_dir: Option<&Path>, places: &Places) -> Result<Self> {
         let config = Self::read(dvc_dir, places)?;
@@ -82,6 +112,14 @@ impl Config {
     /// Refuses unknown sections, options and values.
     pub fn validate(&self) -> Result<()> {
         validate(&self.merged)
+    }
+
+    /// Whether an address may have these options; `remote://NAME/…` takes those of the remote.
+    pub fn check_remote(&self, url: &str, options: &IndexMap<String, String>) -> Result<()> {
+        let mut section: Section =
+            options.iter().map(|(key, value)| (key.to_lowercase(), Setting::Text(value.clone()))).collect();
+        section.insert("url".into(), Setting::Text(url.to_owned()));
+        schema::check(&SectionName::remote(url), &section).map_err(Error::config)
     }
 
     /// The value of an option of a section without a quoted name, after the merge. Paths are absolute.
@@ -237,9 +275,13 @@ fn read_document(path: &Path) -> Result<Document> {
         message: "the file is not UTF-8".into(),
         place: Some(Place::file(path)),
     })?;
-    Document::parse(&text).map_err(|error| Error::Config {
+    parse_document(path, &text)
+}
+
+fn parse_document(path: &Path, text: &str) -> Result<Document> {
+    Document::parse(text).map_err(|error| Error::Config {
         message: error.message,
-        place: Some(Place::at(path, &text, error.line, 1, 1)),
+        place: Some(Place::at(path, text, error.line, 1, 1)),
     })
 }
 

@@ -224,6 +224,71 @@ pub enum Error {
         /// The name.
         revision: String,
     },
+    /// A repository could not be cloned.
+    #[error("failed to clone repo '{url}': {message}")]
+    CloneFailed {
+        /// Its address.
+        url: String,
+        /// What git said.
+        message: String,
+    },
+    /// A path that a repository does not have.
+    #[error("no such file or directory: '{path}' in '{source_url}'")]
+    NoSuchPath {
+        /// The path.
+        path: String,
+        /// The repository as the user named it.
+        source_url: String,
+    },
+    /// Data of a repository that neither its caches nor its remotes have.
+    #[error("no storage of '{url}' has '{path}'")]
+    NotInSource {
+        /// The path there.
+        path: String,
+        /// The repository as the user named it.
+        url: String,
+    },
+    /// Imports that lead from repository to repository without an end.
+    #[error("the imports that lead to '{url}' have no end")]
+    TooManyImports {
+        /// The last repository.
+        url: String,
+    },
+    /// A `.dvc` file or `dvc.yaml` where data are asked for.
+    #[error("the given path is a DVC file, you must specify a data file or a directory")]
+    DvcFileAsData,
+    /// What is to be imported is not there.
+    #[error("dependency '{path}' does not exist")]
+    NoSuchDependency {
+        /// The path as the user sees it.
+        path: String,
+    },
+    /// A place that keeps no older versions of its data.
+    #[error("'{url}' keeps no versions of its data: --version-aware is for clouds that do")]
+    NotVersioned {
+        /// The address.
+        url: String,
+    },
+    /// A file with settings together with a remote and its options.
+    #[error("can't specify config path together with both remote and remote_config")]
+    ConfigAndRemote,
+    /// An option for imports on data that are none.
+    #[error("{option} can't be used with '{stage}', which is not an import")]
+    NotAnImport {
+        /// The stage.
+        stage: String,
+        /// The option.
+        option: &'static str,
+    },
+    /// Data of another repository are not ours to send on.
+    #[error("data imported from other DVC or Git repositories can't be updated with --to-remote")]
+    RepoToRemote,
+    /// Nothing is at an address.
+    #[error("the path '{url}' does not exist")]
+    NothingAtUrl {
+        /// The address.
+        url: String,
+    },
     /// A file that must be text is not UTF-8.
     #[error("'{}' is not text in UTF-8", path.display())]
     NotText {
@@ -633,6 +698,11 @@ impl Explain for Error {
             Self::NotAFile { .. } | Self::BinaryMetrics { .. } | Self::NotText { .. } => Kind::Config,
             Self::BadStage { .. } => Kind::Conflict,
             Self::NoSuchRevision { .. } | Self::NotAvailable { .. } => Kind::Missing,
+            Self::CloneFailed { .. } => Kind::Unreachable,
+            Self::NoSuchPath { .. } | Self::NotInSource { .. } | Self::NothingAtUrl { .. } => Kind::Missing,
+            Self::TooManyImports { .. } | Self::DvcFileAsData | Self::ConfigAndRemote => Kind::Conflict,
+            Self::NotAnImport { .. } | Self::RepoToRemote | Self::NotVersioned { .. } => Kind::Conflict,
+            Self::NoSuchDependency { .. } => Kind::Missing,
             Self::NoLinkKind { .. } => Kind::Conflict,
             Self::NotAPlotFile { .. } | Self::PlotTable { .. } | Self::PlotNoRows { .. } => Kind::Config,
             Self::PlotEmptyList | Self::PlotNoFirstRow | Self::PlotSameSeries { .. } => Kind::Config,
@@ -724,6 +794,9 @@ impl Explain for Error {
             Self::UnknownFolder { .. } => Some("fetch it, or use `-f` to give its files up".into()),
             Self::NoSuchRemoval { known, .. } if !known.is_empty() => {
                 Some(format!("there are: {}", known.join(", ")))
+            }
+            Self::NotInSource { .. } => {
+                Some("have it pushed there, or name the remote that has it with `--remote`".into())
             }
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
             Self::NotAPlot { .. } => Some("turn it into one with `plots modify`".into()),

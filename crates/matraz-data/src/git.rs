@@ -27,6 +27,14 @@ pub struct Git {
     ignores: Mutex<Option<gix::worktree::Stack>>,
 }
 
+/// A file in a commit.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitFile {
+    id: gix::ObjectId,
+    /// Its owner may execute it.
+    pub executable: bool,
+}
+
 /// What [`Git::ignore_many`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ignored {
@@ -62,6 +70,11 @@ impl Git {
             .map(Path::to_path_buf)
             .unwrap_or(workdir);
         Some(Self { inner, root, ignores: Mutex::new(None) })
+    }
+
+    /// Whether a folder is a repository without a work tree.
+    pub fn is_bare(folder: &Path) -> bool {
+        gix::open(folder).is_ok_and(|repo| repo.is_bare())
     }
 
     /// The root of the work tree.
@@ -109,6 +122,32 @@ impl Git {
         Ok(files
             .map(|record| (self.root.join(record.filepath.to_str_lossy().as_ref()), record.oid.to_string()))
             .collect())
+    }
+
+    /// All files in a commit, by their paths below the work tree, with `/`.
+    pub fn tree_at(&self, commit: &str) -> Result<BTreeMap<String, CommitFile>> {
+        let repo = self.inner.to_thread_local();
+        let tree = tree_of(&repo, commit)?;
+        let mut recorder = gix::traverse::tree::Recorder::default();
+        tree.traverse().breadthfirst(&mut recorder).map_err(failed("read a commit"))?;
+        let files = recorder.records.into_iter().filter(|record| record.mode.is_blob_or_symlink());
+        let file = |record: gix::traverse::tree::recorder::Entry| {
+            let executable = record.mode.is_executable();
+            (record.filepath.to_str_lossy().into_owned(), CommitFile { id: record.oid, executable })
+        };
+        Ok(files.map(file).collect())
+    }
+
+    /// The content of a file in a commit; of a link, what it points to.
+    pub fn content(&self, file: &CommitFile) -> Result<Vec<u8>> {
+        let repo = self.inner.to_thread_local();
+        Ok(repo.find_object(file.id).map_err(failed("read a commit"))?.detach().data)
+    }
+
+    /// The number of bytes of a file in a commit.
+    pub fn size_of(&self, file: &CommitFile) -> Result<u64> {
+        let repo = self.inner.to_thread_local();
+        Ok(repo.find_header(file.id).map_err(failed("read a commit"))?.size())
     }
 
     /// The local branches and their commits, by name.

@@ -27,6 +27,7 @@ pub mod remote;
 pub mod remove;
 pub mod repo;
 pub mod revisions;
+pub mod source;
 pub mod stage;
 pub mod status;
 pub mod target;

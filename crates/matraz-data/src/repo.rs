@@ -165,6 +165,18 @@ impl Repo {
         Ok(repo)
     }
 
+    /// A project that belongs to somebody else: nothing is written to it. Neither `.dvc` nor the work tree has to exist.
+    pub(crate) fn foreign(
+        root: PathBuf,
+        git: Option<Git>,
+        config: Config,
+        places: &Places,
+        ignore: Ignore,
+    ) -> Self {
+        let state = OnceLock::from(Mutex::new(State::absent()));
+        Self { root, git, config, places: places.clone(), state, ignore, jobs: None }
+    }
+
     fn assemble(root: PathBuf, git: Option<Git>, config: Config, places: &Places) -> Self {
         let ignore = Ignore::new(&root);
         Self { root, git, config, places: places.clone(), state: OnceLock::new(), ignore, jobs: None }

@@ -7,9 +7,9 @@ use matraz_base::progress::Progress;
 
 use crate::cache::{Cache, Corrupted};
 use crate::index::Index;
-use crate::pipeline::changes::{self, Changes};
+use crate::pipeline::changes::{self, Changes, Updates};
 use crate::pipeline::content::Contents;
-use crate::stage::Address;
+use crate::stage::{Address, Source};
 use crate::target::{self, TargetOptions};
 use crate::{Repo, Result};
 
@@ -26,11 +26,13 @@ pub struct Status {
     pub corrupted: Vec<Corrupted>,
 }
 
-/// Looks at the targets, at all of the project when there is none.
+/// Looks at the targets, at all of the project when there is none. `updates` says whether the sources of imports are asked
+/// what they are now.
 pub fn status(
     repo: &Repo,
     targets: &[String],
     options: TargetOptions,
+    updates: Updates,
     cwd: &Path,
     progress: &dyn Progress,
     interrupt: &Interrupt,
@@ -40,10 +42,11 @@ pub fn status(
     let stages: Vec<_> = selections.iter().map(|selection| &index.stages[selection.stage]).collect();
     let mut cache = Cache::open(repo);
     let mut contents = Contents::new(repo, progress, interrupt);
-    let found = changes::of_stages(repo, &mut cache, &stages, &mut contents, interrupt)?;
+    let found = changes::of_stages(repo, &mut cache, &stages, &mut contents, updates, interrupt)?;
     let mut status = Status { empty: index.stages.is_empty(), ..Status::default() };
     for ((selection, stage), mut changes) in selections.iter().zip(stages).zip(found) {
-        if stage.frozen {
+        let is_repo = stage.is_import() && matches!(stage.deps[0].source, Source::Repo(_));
+        if stage.frozen && !is_repo {
             status.frozen.push(stage.address.clone());
         }
         if let Some(only) = &selection.only {

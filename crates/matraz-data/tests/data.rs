@@ -12,6 +12,7 @@ use matraz_data::cache::{Cache, Object};
 use matraz_data::checkout::{self, Wanted};
 use matraz_data::config::{Level, SectionName, Setting};
 use matraz_data::index::Index;
+use matraz_data::pipeline::changes::Updates;
 use matraz_data::remote::{fetch, pull, push};
 use matraz_data::repo::InitOptions;
 use matraz_data::stage::dot_dvc;
@@ -69,7 +70,9 @@ impl Project {
 
     fn changes(&self) -> Vec<Change> {
         let how = TargetOptions::default();
-        let status = status::status(&self.repo, &[], how, &self.repo.root, &Silent, &self.interrupt).unwrap();
+        let status =
+            status::status(&self.repo, &[], how, Updates::All, &self.repo.root, &Silent, &self.interrupt)
+                .unwrap();
         status.changed.iter().flat_map(|(_, changes)| &changes.outs).map(|(_, change)| *change).collect()
     }
 

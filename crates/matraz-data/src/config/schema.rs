@@ -299,6 +299,11 @@ pub(super) fn check(name: &SectionName, section: &Section) -> Result<(), String>
     Ok(())
 }
 
+/// Whether DVC knows addresses that start so.
+pub(crate) fn is_known_scheme(scheme: &str) -> bool {
+    scheme == "file" || remote_tables(&format!("{scheme}://x")).is_ok()
+}
+
 /// The tables for a remote at this address; `None` when anything goes.
 fn remote_tables(url: &str) -> Result<Option<&'static [Table]>, String> {
     let Some((scheme, rest)) = url.split_once("://") else {

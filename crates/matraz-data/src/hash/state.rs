@@ -86,6 +86,11 @@ const SCHEMA: &str = "
 ";
 
 impl State {
+    /// Knows nothing and remembers nothing: for projects that are not ours to write to.
+    pub fn absent() -> Self {
+        Self { connection: None }
+    }
+
     /// Opens the table in `folder`, making it when there is none. Where nothing may be written, what is known from
     /// earlier is used and nothing is added.
     pub fn open(folder: &Path) -> Self {

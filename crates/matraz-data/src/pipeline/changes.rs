@@ -1,13 +1,14 @@
 //! How stages stand against what is recorded of them: DVC's rules of when a stage is changed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use matraz_base::{Map, Value};
 
 use super::content::{Contents, in_cache};
 use crate::cache::Cache;
-use crate::stage::{LockEntry, Output, ParamsFile, Source, Stage, params};
+use crate::source::{import, update, url};
+use crate::stage::{LockEntry, Output, ParamsFile, Source, Stage, dot_dvc, params};
 use crate::workspace::Change;
 use crate::{Error, Repo, Result};
 
@@ -33,6 +34,19 @@ pub struct Changes {
     pub params: Vec<(PathBuf, ParamsChange)>,
     /// Outputs that differ.
     pub outs: Vec<(PathBuf, Change)>,
+    /// The source of an import, as DVC shows it, when it has moved on.
+    pub update: Option<String>,
+}
+
+/// Whether other repositories are asked what they are now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Updates {
+    /// Not at all.
+    Ignored,
+    /// For imports that are not frozen: their data are made anew then.
+    Thawed,
+    /// For all imports.
+    All,
 }
 
 impl Changes {
@@ -48,6 +62,7 @@ pub fn of_stages(
     cache: &mut Cache,
     stages: &[&Stage],
     contents: &mut Contents<'_>,
+    updates: Updates,
     interrupt: &matraz_base::process::Interrupt,
 ) -> Result<Vec<Changes>> {
     contents.look_at(stages.iter().copied())?;
@@ -57,12 +72,17 @@ pub fn of_stages(
     let present: HashMap<&Path, bool> =
         outs.iter().map(|out| out.path.as_path()).zip(present.iter().copied()).collect();
     let mut all = Vec::with_capacity(stages.len());
+    let mut known = BTreeMap::new();
     for stage in stages {
         let mut changes = Changes { command: command_changed(stage), ..Changes::default() };
         changes.always = stage.is_callback() || stage.always_changed;
         if !stage.frozen {
-            changes.deps = deps(stage, contents)?;
+            changes.deps = deps(repo, stage, contents)?;
             changes.params = params_of(stage)?;
+        }
+        let asked = updates == Updates::All || (updates == Updates::Thawed && !stage.frozen);
+        if asked && stage.is_import() && update::is_available(repo, stage, &mut known)? {
+            changes.update = Some(import::name_of(&stage.deps[0], &repo.root));
         }
         for out in &stage.outs {
             let change = output(out, contents, present.get(out.path.as_path()).copied())?;
@@ -75,33 +95,32 @@ pub fn of_stages(
     Ok(all)
 }
 
-/// Whether the command is another one than recorded. A stage that never ran has none to differ from.
+/// Whether the command is another one than recorded. A stage that never ran has none to differ from. What a data file
+/// says has a hash in its place.
 pub fn command_changed(stage: &Stage) -> bool {
+    if stage.is_data() {
+        return stage.md5 != dot_dvc::import_md5(stage);
+    }
     stage.lock.as_ref().is_some_and(|lock| lock.cmd != stage.cmd)
 }
 
 /// The dependencies that differ from what is recorded.
-pub fn deps(stage: &Stage, contents: &mut Contents<'_>) -> Result<Vec<(PathBuf, Change)>> {
+pub fn deps(repo: &Repo, stage: &Stage, contents: &mut Contents<'_>) -> Result<Vec<(PathBuf, Change)>> {
     let mut changed = Vec::new();
     for dep in &stage.deps {
-        match dep.source {
-            Source::Local => {}
-            Source::Url => {
-                return Err(Error::NotYet {
-                    what: format!("the dependency `{}` outside this machine", dep.def_path),
-                    place: None,
-                });
-            }
-            // Whether another repository has moved on is asked by `update` alone.
+        let path = match dep.source {
+            Source::Local => dep.path.clone(),
+            Source::Url => url::locate(&dep.def_path, &repo.config, &stage.wdir)?,
+            // A commit does not change.
             Source::Repo(_) => continue,
-        }
-        let change = match contents.of(&dep.path, dep.legacy)? {
+        };
+        let change = match contents.of(&path, dep.legacy)? {
             None => Change::Deleted,
             Some((digest, _)) if Some(digest) == dep.digest => Change::Same,
             Some(_) => Change::Modified,
         };
         if change != Change::Same {
-            changed.push((dep.path.clone(), change));
+            changed.push((path, change));
         }
     }
     Ok(changed)

@@ -65,7 +65,7 @@ impl Runner<'_> {
         }
         let recorded = !changes::command_changed(before)
             && before.outs.iter().all(|out| out.digest.is_some())
-            && changes::deps(before, &mut self.contents)?.is_empty()
+            && changes::deps(self.repo, before, &mut self.contents)?.is_empty()
             && changes::params_of(before)?.is_empty();
         let entry = changes::entry_of(&self.stages[n]);
         let key = run_cache::key_of(&entry);

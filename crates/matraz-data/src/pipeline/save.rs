@@ -172,6 +172,7 @@ fn target(out: &Output, store: bool) -> Target {
 fn dump(runner: &mut Runner<'_>, step: usize, n: usize, entry: LockEntry) -> Result<()> {
     let stage: &mut Stage = &mut runner.stages[n];
     let Some(name) = stage.address.name.clone() else {
+        stage.md5 = dot_dvc::import_md5(stage);
         if dot_dvc::save(stage)? {
             runner.report.to_track.push(stage.address.file.clone());
         }

@@ -6,13 +6,15 @@ use std::time::Duration;
 use matraz_base::lock::PathLocks;
 use matraz_base::{Explain, Kind};
 
-use super::changes::{self, ParamsChange};
+use super::changes::{self, ParamsChange, Updates};
 use super::command::{Failed, Job, JobEnd, Ran};
 use super::logs::RunLog;
 use super::removal;
 use super::run::Runner;
 use super::save;
 use super::watch::Outcome;
+use crate::source::{import, update};
+use crate::stage::dot_dvc;
 use crate::workspace::Change;
 use crate::{Error, Result};
 
@@ -68,9 +70,8 @@ impl<'r> Runner<'r> {
             return Err(Box::from(Error::Declined));
         }
         let stage = &self.stages[n];
-        if stage.is_import() && !stage.frozen {
-            let what = format!("importing '{}' again", stage.deps[0].def_path);
-            return Err(Box::from(Error::NotYet { what, place: None }));
+        if stage.is_import() && (!stage.frozen || stage.outs[0].digest.is_none()) {
+            return Ok(Look::Done(self.import_again(n)?));
         }
         if stage.frozen || stage.cmd.is_none() {
             return Ok(Look::Done(self.verify(step, n)?));
@@ -160,7 +161,7 @@ impl<'r> Runner<'r> {
 
     fn skip(&self, n: usize, name: &str) -> Done {
         let stage = &self.stages[n];
-        if stage.is_data() && stage.is_data_source() {
+        if stage.is_data() {
             self.progress.say(&format!("'{name}' didn't change, skipping"));
         } else {
             self.progress.say(&format!("Stage '{name}' didn't change, skipping"));
@@ -171,10 +172,12 @@ impl<'r> Runner<'r> {
     /// DVC's order: the command, then what it reads, then what it makes.
     fn is_changed(&mut self, n: usize, allow_missing: bool, needs: &[usize]) -> Result<bool> {
         let stage = &self.stages[n];
+        let contents = &mut self.contents;
+        let updates = Updates::Thawed;
         let found =
-            changes::of_stages(self.repo, &mut self.cache, &[stage], &mut self.contents, self.interrupt)?;
+            changes::of_stages(self.repo, &mut self.cache, &[stage], contents, updates, self.interrupt)?;
         let Some(found) = found.into_iter().next() else { return Ok(false) };
-        if found.command || (found.always && !stage.frozen) {
+        if found.command || found.update.is_some() || (found.always && !stage.frozen) {
             return Ok(true);
         }
         if !allow_missing {
@@ -214,6 +217,24 @@ impl<'r> Runner<'r> {
             save::save(self, step, n)?;
         }
         Ok(if frozen { Done::Frozen } else { Done::Data })
+    }
+
+    /// Brings the data of an import to what its source is now.
+    fn import_again(&mut self, n: usize) -> Result<Done> {
+        let cwd = &self.options.request.cwd;
+        let stage = &mut self.stages[n];
+        if !self.options.dry {
+            let outs = std::iter::once(stage.outs[0].path.as_path());
+            let _paths = self.repo.lock_paths("repro", outs, self.interrupt.flag())?;
+            update::rerun(self.repo, stage, cwd, self.progress, self.interrupt)?;
+            self.contents.forget(&stage.outs[0].path);
+            if dot_dvc::save(stage)? {
+                self.report.to_track.push(stage.address.file.clone());
+            }
+        } else {
+            import::say(self.progress, stage, cwd);
+        }
+        Ok(Done::Data)
     }
 
     fn announce(&self, name: &str) {

@@ -21,6 +21,8 @@ pub struct Dependency {
     pub legacy: bool,
     /// Where it comes from.
     pub source: Source,
+    /// Options for the address that it comes from.
+    pub fs_config: Option<Value>,
     /// Valid entries of the file that Matraz keeps and does not read (`etag`, `checksum`, `files` …).
     pub extra: Map,
 }

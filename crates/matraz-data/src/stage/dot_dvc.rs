@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use matraz_base::value::python_json;
 use matraz_base::yaml::{self, Key, Node};
 use matraz_base::{Map, Value};
 
@@ -11,6 +12,8 @@ use super::document::{self, Document};
 use super::output::Output;
 use super::stage::Stage;
 use super::{dvc_yaml, item};
+use crate::hash::digest::Digest;
+use crate::hash::md5;
 use crate::{Error, Result};
 
 const TOP_KEYS: [&str; 9] =
@@ -114,10 +117,8 @@ fn parse_dependency(document: &Document, node: &Node, stage: &Stage) -> Result<D
     let mut allowed = item::KEYS.to_vec();
     allowed.extend(["path", "persist", "repo", "db", "fs_config"]);
     document.only_keys(entries, &allowed, "a dependency")?;
-    for key in ["db", "fs_config"] {
-        if let Some((key, _)) = node.entry(key) {
-            return Err(document.not_yet(key.span, format!("`{}` of an import", key.text)));
-        }
+    if let Some((key, _)) = node.entry("db") {
+        return Err(document.not_yet(key.span, "`db` of an import"));
     }
     let path = node.get("path").ok_or_else(|| document.error(node.span, "a dependency has no `path`"))?;
     let def_path = document.str(path, "`path`")?;
@@ -140,8 +141,37 @@ fn parse_dependency(document: &Document, node: &Node, stage: &Stage) -> Result<D
         meta: content.meta,
         legacy: content.legacy,
         source,
+        fs_config: node.get("fs_config").filter(|options| !options.is_null()).map(Node::to_value),
         extra: content.extra,
     })
+}
+
+/// The hash of an import's own file: the MD5 of what it says as JSON, but for notes and for what follows from the rest.
+/// `None` for data that were not imported.
+pub fn import_md5(stage: &Stage) -> Option<String> {
+    let Value::Map(mut map) = to_value(stage) else { return None };
+    if !stage.is_import() {
+        return None;
+    }
+    for key in ["md5", "meta", "desc"] {
+        map.shift_remove(key);
+    }
+    let json = python_json(&without_notes(&Value::Map(map)), true);
+    Some(Digest::file(md5::of_bytes(json.as_bytes())).hex())
+}
+
+fn without_notes(value: &Value) -> Value {
+    const NOTES: [&str; 11] = [
+        "desc", "type", "labels", "meta", "locked", "frozen", "metric", "persist", "isexec", "size", "nfiles",
+    ];
+    match value {
+        Value::Map(map) => {
+            let kept = map.iter().filter(|(key, _)| !NOTES.contains(&key.as_str()));
+            Value::Map(kept.map(|(key, value)| (key.clone(), without_notes(value))).collect())
+        }
+        Value::List(items) => Value::List(items.iter().map(without_notes).collect()),
+        leaf => leaf.clone(),
+    }
 }
 
 /// What the `.dvc` file of the stage says.
@@ -174,7 +204,7 @@ pub fn to_value(stage: &Stage) -> Value {
     Value::Map(map)
 }
 
-fn content_value(digest: Option<crate::Digest>, meta: &crate::Meta, extra: &Map) -> Map {
+fn content_value(digest: Option<Digest>, meta: &crate::Meta, extra: &Map) -> Map {
     let mut map = Map::new();
     if extra.contains_key("files") {
         return map;
@@ -208,6 +238,9 @@ fn dependency_value(dep: &Dependency) -> Value {
         map.insert("hash".into(), Value::Str("md5".into()));
     }
     map.insert("path".into(), Value::Str(dep.def_path.clone()));
+    if let Some(options) = &dep.fs_config {
+        map.insert("fs_config".into(), options.clone());
+    }
     if let Some(files) = dep.extra.get("files") {
         map.insert("files".into(), files.clone());
     }

@@ -7,12 +7,19 @@ pub mod checkout;
 pub mod commit;
 pub mod config;
 pub mod dag;
+pub mod du;
 pub mod fetch;
 pub mod freeze;
 pub mod gc;
+pub mod get;
+pub mod get_url;
 pub mod git_hook;
+pub mod import;
+pub mod import_url;
 pub mod init;
 pub mod install;
+pub mod list;
+pub mod list_url;
 pub mod metrics;
 pub mod metrics_diff;
 pub mod metrics_show;
@@ -29,12 +36,14 @@ pub mod remote;
 pub mod remove;
 pub mod repro;
 pub mod root;
+pub mod source;
 pub mod stage;
 pub mod stage_add;
 pub mod stage_list;
 pub mod status;
 pub mod unfreeze;
 pub mod unprotect;
+pub mod update;
 pub mod version;
 
 use clap::{Parser, Subcommand};
@@ -119,6 +128,16 @@ shared! {
     Repro(repro) fails 255,
     Stage(stage) fails 255,
     Unfreeze(unfreeze) fails 1,
+    Get(get) fails 1,
+    GetUrl(get_url) fails 1,
+    Import(import) fails 1,
+    ImportUrl(import_url) fails 1,
+    Update(update) fails 1,
+    #[command(visible_alias = "ls")]
+    List(list) fails 255,
+    #[command(visible_alias = "ls-url")]
+    ListUrl(list_url) fails 255,
+    Du(du) fails 255,
     Root(root) fails 255,
     Status(status) fails 1,
     Unprotect(unprotect) fails 255,
@@ -156,23 +175,13 @@ impl CommandLine for Cli {
             "ds",
             "destroy",
             "diff",
-            "du",
             "exp",
             "experiments",
-            "get",
-            "get-url",
-            "import",
             "import-db",
-            "import-url",
-            "list",
-            "ls",
-            "list-url",
-            "ls-url",
             "move",
             "mv",
             "queue",
             "studio",
-            "update",
         ]
     }
 }

@@ -64,6 +64,10 @@ impl CommandLine for Cli {
         &[
             ("Project", &["init", "config", "remote", "cache", "check-ignore", "root", "install"]),
             ("Data", &["add", "status", "commit", "checkout", "push", "fetch", "pull", "gc"]),
+            (
+                "Other repositories",
+                &["import", "import-url", "update", "get", "get-url", "list", "list-url", "du"],
+            ),
             ("Pipeline", &["repro", "logs", "dag", "params", "metrics", "plots"]),
             ("Runs", &["runs", "experiments", "artifacts", "server"]),
             ("Models", &["gate", "promote", "rollback", "models"]),

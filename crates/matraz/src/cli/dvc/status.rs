@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use matraz_base::{Failure, Kind, Progress};
-use matraz_data::pipeline::changes::{Changes, ParamsChange};
+use matraz_data::pipeline::changes::{Changes, ParamsChange, Updates};
 use matraz_data::stage::address::relative;
 use matraz_data::target::TargetOptions;
 use matraz_data::{remote, status};
@@ -73,7 +73,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             .collect();
         (found, false)
     } else {
-        let status = status::status(&repo, &args.targets, how, &app.cwd, &app.out, &app.interrupt)?;
+        let updates = if args.no_updates { Updates::Ignored } else { Updates::All };
+        let status = status::status(&repo, &args.targets, how, updates, &app.cwd, &app.out, &app.interrupt)?;
         warn_of_corrupted(app, &status.corrupted);
         for stage in &status.frozen {
             let stage = stage.display(&app.cwd);
@@ -129,6 +130,9 @@ fn entries(app: &App, changes: &Changes, in_data_file: bool) -> Value {
             }
         };
         deps.insert(name(path), value);
+    }
+    if let Some(source) = &changes.update {
+        deps.insert(source.clone(), json!("update available"));
     }
     if !deps.is_empty() {
         list.push(json!({ "changed deps": deps }));

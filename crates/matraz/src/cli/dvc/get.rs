@@ -1,0 +1,52 @@
+//! `dvc get`, `matraz get`
+
+use matraz_base::Failure;
+use matraz_data::source::get::{self, Get};
+
+use super::source::{SettingsArgs, end, given, threads};
+use crate::app::App;
+use crate::exit::Exit;
+
+/// Copy a file or folder out of a DVC or git repository
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The repository: a folder, or an address that git can clone
+    url: String,
+    /// A file or folder there
+    path: String,
+    /// Where to put it
+    #[arg(short, long, value_name = "PATH", num_args = 0..=1)]
+    out: Option<Option<String>>,
+    /// The revision: a commit, branch or tag
+    #[arg(long, value_name = "REVISION", num_args = 0..=1)]
+    rev: Option<Option<String>>,
+    /// Print where the data are stored, and copy nothing
+    #[arg(long)]
+    show_url: bool,
+    /// How many files to copy at a time
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Replace what is in the way
+    #[arg(short, long)]
+    force: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    let request = args.settings.request(&args.url, args.rev)?;
+    if args.show_url {
+        app.out.result(&get::storage_url(&request, &args.path, &app.cwd, &app.places())?);
+        return Ok(Exit::OK);
+    }
+    let what = format!("failed to get '{}' from '{}'", args.path, args.url);
+    let get = Get {
+        request,
+        path: args.path,
+        out: given(args.out),
+        force: args.force,
+        threads: threads(args.jobs),
+    };
+    let outcome = get::get(&get, &app.cwd, &app.places(), &app.out, &app.interrupt);
+    end(app, &what, 255, outcome.map(|_| Exit::OK).map_err(Failure::from))
+}
