@@ -13,6 +13,8 @@ pub enum Kind {
     Usage,
     /// A file that the user wrote (pipeline, parameters, gate) is wrong.
     Config,
+    /// A file that the user wrote lacks something without which nothing can be made of it.
+    Incomplete,
     /// The settings of the tool itself (`.dvc/config`, a remote, credentials) are wrong.
     Settings,
     /// The command was not called inside a project.

@@ -91,6 +91,8 @@ pub struct Plan {
     pub fates: BTreeMap<PathBuf, (Fate, Stats)>,
     /// Folders whose listing is missing from the cache.
     pub unknown: Vec<PathBuf>,
+    /// Outputs of which nothing is recorded. What is there in their place goes.
+    pub unrecorded: Vec<PathBuf>,
     /// Outputs that must be folders, empty ones included.
     folders: BTreeSet<PathBuf>,
     /// All outputs that will be as wanted.
@@ -106,12 +108,13 @@ pub struct Report {
     pub fates: BTreeMap<PathBuf, Fate>,
     /// Numbers of files.
     pub stats: Stats,
-    /// Outputs that could not be brought back, as objects are missing.
+    /// Outputs that could not be brought back, as objects are missing or nothing is recorded.
     pub failed: Vec<PathBuf>,
+    /// Those of them of which nothing is recorded.
+    pub unrecorded: Vec<PathBuf>,
 }
 
-/// Compares the workspace with what the outputs should hold. Outputs that are not cached or of which nothing is recorded
-/// are left alone.
+/// Compares the workspace with what the outputs should hold. Outputs that are not cached are left alone.
 pub fn plan(
     repo: &Repo,
     cache: &mut Cache,
@@ -120,8 +123,7 @@ pub fn plan(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Plan> {
-    let wanted: Vec<&Wanted<'_>> =
-        wanted.iter().filter(|w| w.output.cache && w.output.digest.is_some()).collect();
+    let wanted: Vec<&Wanted<'_>> = wanted.iter().filter(|w| w.output.cache).collect();
     for one in &wanted {
         if !repo.contains(&one.output.path) || one.output.path == repo.root {
             return Err(Error::OutsideProject { path: one.output.path.clone() });
@@ -134,7 +136,17 @@ pub fn plan(
     let mut at_risk: Vec<(PathBuf, Object)> = Vec::new();
     let relink_as = if options.relink { cache.links().first().copied() } else { None };
     for (one, found) in wanted.iter().zip(&found) {
-        let Some(digest) = one.output.digest else { continue };
+        let Some(digest) = one.output.digest else {
+            plan.unrecorded.push(one.output.path.clone());
+            if let Some(found) = found {
+                let object = Object { digest: found.digest, legacy: one.output.legacy };
+                compare(one, object, &BTreeMap::new(), Some(found), None, cache, &mut plan, &mut at_risk);
+                let (path, stats) = (&one.output.path, Stats { deleted: 1, ..Stats::default() });
+                plan.fates.entry(path.clone()).or_insert((Fate::Deleted, stats)).0 = Fate::Deleted;
+                plan.outputs.insert(path.clone());
+            }
+            continue;
+        };
         let object = Object { digest, legacy: one.output.legacy };
         let goal: BTreeMap<String, Digest> = if digest.is_dir() {
             match cache.tree(&object)?.or_else(|| rebuild(repo, one.output, &object)) {
@@ -274,6 +286,8 @@ pub fn apply(
     let _locks = repo.lock_paths("checkout", plan.fates.keys().map(PathBuf::as_path), stop)?;
     let mut report = Report::default();
     report.failed.extend(plan.unknown);
+    report.failed.extend(plan.unrecorded.iter().cloned());
+    report.unrecorded = plan.unrecorded;
     // What is replaced by something of another kind has to go first; what is only replaced goes in one rename.
     for path in &plan.removals {
         remove_file(path)?;

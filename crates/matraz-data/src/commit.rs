@@ -33,6 +33,8 @@ pub struct Options {
 pub struct Report {
     /// `.dvc`, `dvc.lock` and `.gitignore` files that were written.
     pub changed: Vec<PathBuf>,
+    /// The lock files that were written, once for each stage, and whether they were made.
+    pub locks: Vec<(PathBuf, bool)>,
     /// Corrupted cache objects that were met; they are removed.
     pub corrupted: Vec<Corrupted>,
 }
@@ -84,8 +86,10 @@ pub fn commit(
                         }
                     };
                     lock.entries.insert(name.clone(), LockEntry::of(stage));
+                    let is_new = !lock.path.exists();
                     if lock.save()? {
                         report.changed.push(lock.path.clone());
+                        report.locks.push((lock.path.clone(), is_new));
                     }
                 }
             }
@@ -95,7 +99,6 @@ pub fn commit(
     report.changed.sort();
     report.changed.dedup();
     report.corrupted = cache.take_corrupted();
-    repo.stage_for_git(&report.changed)?;
     outcome.map(|()| report)
 }
 
@@ -169,9 +172,9 @@ fn store(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let outs: Vec<_> =
-        stage.outs.iter().filter(|out| out.cache && !out.legacy && selection.includes(out)).collect();
-    let targets: Vec<Target> = outs.iter().map(|out| Target::new(out.path.clone())).collect();
+    let outs: Vec<_> = stage.outs.iter().filter(|out| out.cache && selection.includes(out)).collect();
+    let targets: Vec<Target> =
+        outs.iter().map(|out| Target::with_legacy(out.path.clone(), out.legacy)).collect();
     let stored = workspace::save_many(repo, cache, &targets, progress, interrupt.flag())?;
     for (out, content) in outs.iter().zip(stored) {
         if content.is_none() {

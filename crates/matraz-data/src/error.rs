@@ -54,6 +54,14 @@ pub enum Error {
         /// How to mend it.
         hint: Option<String>,
     },
+    /// An output or dependency without a path.
+    #[error("{what} has no `path`")]
+    NoPath {
+        /// `an output` or `a dependency`.
+        what: &'static str,
+        /// Where.
+        place: Box<Place>,
+    },
     /// Something that DVC can and Matraz cannot yet.
     #[error("{what} is not supported yet")]
     NotYet {
@@ -369,6 +377,28 @@ pub enum Error {
     CommitDeclined {
         /// The address of the stage.
         stage: String,
+    },
+    /// A path that nothing tracks as an output of its own.
+    #[error("unable to find DVC file with output '{path}'")]
+    NotAnOutput {
+        /// What the user wrote.
+        path: String,
+    },
+    /// A folder that something should go into is not there.
+    #[error("the folder '{}' does not exist", path.display())]
+    NoSuchFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Data could not be moved.
+    #[error("failed to move '{from}' -> '{to}'")]
+    Move {
+        /// What the user wrote.
+        from: String,
+        /// Where to.
+        to: String,
+        /// Why not.
+        source: Box<Error>,
     },
     /// A copy would replace something.
     #[error("the file '{}' already exists locally", path.display())]
@@ -717,6 +747,8 @@ impl Explain for Error {
             Self::MissingTree { .. } | Self::NothingThere { .. } => Kind::Missing,
             Self::NoRemote { .. } | Self::NoSuchRemote { .. } => Kind::Missing,
             Self::CommitDeclined { .. } => Kind::Conflict,
+            Self::NotAnOutput { .. } | Self::NoSuchFolder { .. } => Kind::Missing,
+            Self::Move { source, .. } => source.kind(),
             Self::InTheWay { .. } => Kind::Exists,
             Self::RemoteWithoutUrl { .. } => Kind::Config,
             Self::TransferFailed { .. } => Kind::Failed,
@@ -739,6 +771,7 @@ impl Explain for Error {
             Self::Init { .. } => Kind::Exists,
             Self::Config { .. } => Kind::Settings,
             Self::Definition { .. } => Kind::Config,
+            Self::NoPath { .. } => Kind::Incomplete,
             Self::NotYet { .. } => Kind::Usage,
             Self::Git { .. } => Kind::Failed,
         }
@@ -767,6 +800,11 @@ impl Explain for Error {
             }
             Self::OutsideOutput { .. } => Some("say `cache: false` for it".into()),
             Self::ReproFailed { source: Some(source), .. } => source.hint(),
+            Self::Move { source, .. } => match &**source {
+                // `move` has no `--force`.
+                Self::InTheWay { .. } => Some("take it away first".into()),
+                other => other.hint(),
+            },
             Self::IgnoreFileInData { .. } => {
                 Some("move its patterns to the .dvcignore beside the tracked folder".into())
             }
@@ -812,7 +850,7 @@ impl Explain for Error {
         match self {
             Self::Config { place, .. } => place.as_ref(),
             Self::IgnorePattern { place, .. } => Some(place),
-            Self::Definition { place, .. } => Some(place),
+            Self::Definition { place, .. } | Self::NoPath { place, .. } => Some(place),
             Self::ReproFailed { source: Some(source), .. } => source.place(),
             Self::CollectFailed { source, .. } => source.place(),
             Self::NotYet { place, .. } => place.as_deref(),

@@ -318,6 +318,27 @@ impl Git {
         Ok(paths)
     }
 
+    /// The absolute paths of files that git neither tracks nor ignores.
+    pub fn untracked_files(&self) -> Result<Vec<PathBuf>> {
+        const ACTION: &str = "list untracked files";
+        let repo = self.inner.to_thread_local();
+        let items = repo
+            .status(gix::progress::Discard)
+            .map_err(failed(ACTION))?
+            .untracked_files(gix::status::UntrackedFiles::Files)
+            .into_index_worktree_iter(None)
+            .map_err(failed(ACTION))?;
+        let mut paths = Vec::new();
+        for item in items {
+            let item = item.map_err(failed(ACTION))?;
+            if let gix::status::index_worktree::Item::DirectoryContents { entry, .. } = item {
+                paths.push(self.root.join(entry.rela_path.to_str_lossy().as_ref()));
+            }
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
     /// Whether a tracked file differs from the last commit.
     pub fn is_dirty(&self) -> Result<bool> {
         Ok(!self.changed_paths(false)?.is_empty())

@@ -1,25 +1,19 @@
 //! `remove`: takes stages and `.dvc` files out of the project.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use matraz_base::process::Interrupt;
 use matraz_base::{Value, yaml};
 
 use crate::index::Index;
 use crate::stage::{LockFile, Stage, document};
+use crate::unprotect::unprotect;
 use crate::{Error, Repo, Result};
 
 /// Removes what the targets name: `.dvc` files, stages, or all stages of a `dvc.yaml`. Their data stay, and go when
-/// `outs` is set; the cache keeps them in both cases. Returns the files that changed or went.
-pub fn remove(
-    repo: &Repo,
-    targets: &[String],
-    outs: bool,
-    cwd: &Path,
-    interrupt: &Interrupt,
-) -> Result<Vec<PathBuf>> {
-    let mut changed = Vec::new();
+/// `outs` is set; the cache keeps them in both cases.
+pub fn remove(repo: &Repo, targets: &[String], outs: bool, cwd: &Path, interrupt: &Interrupt) -> Result<()> {
     for target in targets {
         let index = Index::load(repo)?;
         let found = index.find(target, cwd)?;
@@ -30,34 +24,34 @@ pub fn remove(
             let stage = &index.stages[number];
             let paths = stage.outs.iter().map(|out| out.path.as_path());
             let _locks = repo.lock_paths("remove", paths, interrupt.flag())?;
-            remove_stage(repo, stage, outs, &mut changed)?;
+            remove_stage(repo, stage, outs)?;
         }
     }
-    changed.sort();
-    changed.dedup();
-    repo.stage_for_git(&changed)?;
-    Ok(changed)
+    Ok(())
 }
 
-fn remove_stage(repo: &Repo, stage: &Stage, outs: bool, changed: &mut Vec<PathBuf>) -> Result<()> {
-    if stage.generated_from.is_some() {
-        let name = stage.address.name.clone().unwrap_or_default();
-        let message = "it is made from a template, which only an editor can change".to_owned();
-        return Err(Error::BadStage { name, message });
-    }
+fn remove_stage(repo: &Repo, stage: &Stage, outs: bool) -> Result<()> {
+    // As in DVC, the outputs of a stage that cannot be removed are not ignored any more all the same; they stay.
+    let refused = stage.generated_from.is_some();
     for out in &stage.outs {
-        if outs {
+        if outs && !refused {
             if !repo.contains(&out.path) || out.path == repo.root {
                 return Err(Error::OutsideProject { path: out.path.clone() });
             }
             remove_path(&out.path)?;
+        } else if out.cache && repo.contains(&out.path) && out.path.exists() {
+            unprotect(repo, &out.path)?;
         }
         if let Some(git) = repo.git.as_ref().filter(|_| out.cache) {
-            changed.extend(git.stop_ignoring(&out.path)?);
+            git.stop_ignoring(&out.path)?;
         }
     }
+    if refused {
+        let name = stage.address.name.clone().unwrap_or_default();
+        let message = "it is made from a template, which only an editor can change".to_owned();
+        return Err(Error::BadStage { name, message });
+    }
     let file = &stage.address.file;
-    changed.push(file.clone());
     let Some(name) = &stage.address.name else { return remove_path(file) };
     let Some(document) = document::read(file)? else { return Ok(()) };
     let mut root = document.parse()?.to_value();
@@ -78,7 +72,6 @@ fn remove_stage(repo: &Repo, stage: &Stage, outs: bool, changed: &mut Vec<PathBu
     }
     let mut lock = LockFile::beside(file)?;
     if lock.entries.shift_remove(name).is_some() {
-        changed.push(lock.path.clone());
         if lock.entries.is_empty() {
             return remove_path(&lock.path);
         }

@@ -233,9 +233,14 @@ impl Repo {
     pub fn stage_for_git(&self, files: &[PathBuf]) -> Result<()> {
         match &self.git {
             Some(git) if self.config.flag("core", "autostage", false) => {
-                // A `.gitignore` that lost its last line is gone.
-                let there: Vec<&PathBuf> = files.iter().filter(|file| file.exists()).collect();
-                git.add(&there)
+                // What was moved or lost its last line is gone, and is news to git only if git had it.
+                let mut news: Vec<&PathBuf> = Vec::new();
+                for file in files {
+                    if file.exists() || git.is_tracked(file)? {
+                        news.push(file);
+                    }
+                }
+                git.add(&news)
             }
             _ => Ok(()),
         }

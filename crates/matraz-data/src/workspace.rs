@@ -189,7 +189,7 @@ fn look(
             Some(is_folder) => Some(assemble(own, is_folder, &targets[number].path)?),
         };
         if let (Some(cache), Some(tree)) = (&mut cache, content.as_ref().and_then(|c| c.tree.as_ref())) {
-            cache.save_tree(repo, tree)?;
+            cache.save_tree_as(repo, tree, targets[number].algorithm == Algorithm::LegacyMd5)?;
         }
         contents.push(content);
     }
@@ -209,34 +209,40 @@ fn settle(
         "" => targets[candidate.target].path.clone(),
         below => targets[candidate.target].path.join(below),
     };
-    let Some(cache) = cache else {
-        let open: Vec<usize> = (0..candidates.len()).filter(|n| candidates[*n].digest.is_none()).collect();
-        if open.is_empty() {
-            return Ok(());
-        }
-        let files: Vec<(PathBuf, bool)> = open
-            .iter()
-            .map(|n| {
-                let candidate = &candidates[*n];
-                (absolute(candidate), targets[candidate.target].algorithm == Algorithm::LegacyMd5)
-            })
-            .collect();
+    let is_legacy = |candidate: &Candidate| targets[candidate.target].algorithm == Algorithm::LegacyMd5;
+    // The digest of DVC 2 is not that of the bytes, so it is taken apart from storing them.
+    let open: Vec<usize> = (0..candidates.len())
+        .filter(|n| candidates[*n].digest.is_none() && (cache.is_none() || is_legacy(&candidates[*n])))
+        .collect();
+    if !open.is_empty() {
+        let files: Vec<(PathBuf, bool)> =
+            open.iter().map(|n| (absolute(&candidates[*n]), is_legacy(&candidates[*n]))).collect();
         let task = progress.begin("hashing", files.len() as u64, Unit::Files);
         let digests = many::of_files(&files, repo.threads(), stop);
         progress.end(task);
         for (n, md5) in open.into_iter().zip(digests?) {
             candidates[n].digest = Some(Digest::file(md5));
         }
-        return Ok(());
-    };
+    }
+    let Some(cache) = cache else { return Ok(()) };
     // What is known and in the cache is done; everything else is read once, for its digest and for its bytes.
     let known: Vec<usize> = (0..candidates.len()).filter(|n| candidates[*n].digest.is_some()).collect();
-    let objects: Vec<Object> = known.iter().filter_map(|n| candidates[*n].digest.map(Object::new)).collect();
+    let objects: Vec<Object> = known
+        .iter()
+        .filter_map(|n| {
+            let legacy = is_legacy(&candidates[*n]);
+            candidates[*n].digest.map(|digest| Object { digest, legacy })
+        })
+        .collect();
     let (presence, _) = cache.survey(repo, &objects, stop)?;
-    for (n, presence) in known.into_iter().zip(presence) {
+    let mut expected: HashMap<usize, Object> = HashMap::new();
+    for ((n, object), presence) in known.into_iter().zip(objects).zip(presence) {
         if !presence.is_present() {
             candidates[n].digest = None;
             candidates[n].known = false;
+            if object.legacy {
+                expected.insert(n, object);
+            }
         }
     }
     let open: Vec<usize> = (0..candidates.len()).filter(|n| candidates[*n].digest.is_none()).collect();
@@ -248,7 +254,7 @@ fn settle(
         .map(|n| {
             let candidate = &candidates[*n];
             let origin = Origin::File(absolute(candidate));
-            Source { origin, size: Some(candidate.stamp.size), expected: None }
+            Source { origin, size: Some(candidate.stamp.size), expected: expected.get(n).copied() }
         })
         .collect();
     let task = progress.begin("adding to the cache", sources.len() as u64, Unit::Files);
@@ -257,6 +263,10 @@ fn settle(
     let mut intake = intake?;
     if !intake.failed.is_empty() {
         return Err(intake.failed.swap_remove(0));
+    }
+    // Only a file that changes while it is read can be another one than a moment before.
+    if let Some(changed) = intake.corrupted.pop() {
+        return Err(Error::Corrupted { path: changed.path });
     }
     for (n, digest) in open.into_iter().zip(intake.digests) {
         candidates[n].digest = digest;

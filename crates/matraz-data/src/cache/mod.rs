@@ -12,6 +12,7 @@
 pub mod gc;
 mod intake;
 mod link;
+mod migrate;
 mod place;
 pub mod trash;
 pub mod used;
@@ -282,8 +283,13 @@ impl Cache {
 
     /// Stores the listing of a folder.
     pub fn save_tree(&mut self, repo: &Repo, tree: &Tree) -> Result<Object> {
+        self.save_tree_as(repo, tree, false)
+    }
+
+    /// Stores the listing of a folder, with `legacy` as DVC 2 did.
+    pub fn save_tree_as(&mut self, repo: &Repo, tree: &Tree, legacy: bool) -> Result<Object> {
         let bytes = tree.to_bytes();
-        let object = Object::new(Digest::dir(md5::of_bytes(&bytes)));
+        let object = Object { digest: Digest::dir(md5::of_bytes(&bytes)), legacy };
         let path = self.path(&object);
         let there = fs::metadata(&path).is_ok_and(|meta| self.judge(&object, &meta) == Some(true));
         if !there {

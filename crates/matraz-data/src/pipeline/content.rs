@@ -49,6 +49,11 @@ impl<'r> Contents<'r> {
             wanted.iter().map(|(path, legacy)| Target::with_legacy(path, *legacy)).collect();
         let found = workspace::hash_many(self.repo, &targets, self.progress, self.interrupt.flag())?;
         for (key, content) in wanted.into_iter().zip(found) {
+            // DVC keeps the listing of a folder that it hashed as DVC 2 did. A cache that cannot be written to is no
+            // reason not to look.
+            if let Some(tree) = content.as_ref().and_then(|content| content.tree.as_ref()).filter(|_| key.1) {
+                let _ = Cache::open(self.repo).save_tree_as(self.repo, tree, true);
+            }
             self.known.insert(key, content.map(|content| (content.digest, content.meta)));
         }
         Ok(())

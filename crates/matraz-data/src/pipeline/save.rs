@@ -116,6 +116,7 @@ fn is_binary(path: &Path) -> Result<bool> {
 
 /// Hashes the outputs, and puts those into the cache that belong there.
 fn take_in(runner: &mut Runner<'_>, n: usize, commit: bool, store_run: bool) -> Result<()> {
+    settle_legacy(runner, n)?;
     let outs: Vec<usize> = (0..runner.stages[n].outs.len()).collect();
     let wants_cache = |out: &Output| commit && (out.cache || (store_run && runner.repo.contains(&out.path)));
     let (stored, hashed): (Vec<usize>, Vec<usize>) =
@@ -124,21 +125,16 @@ fn take_in(runner: &mut Runner<'_>, n: usize, commit: bool, store_run: bool) -> 
         if group.is_empty() {
             continue;
         }
-        let targets: Vec<Target> =
-            group.iter().map(|&at| target(&runner.stages[n].outs[at], store)).collect();
+        let outs = group.iter().map(|&at| &runner.stages[n].outs[at]);
+        let targets: Vec<Target> = outs.map(|out| Target::with_legacy(&out.path, out.legacy)).collect();
         let (repo, stop, progress) = (runner.repo, runner.interrupt.flag(), runner.progress);
         let found = match store {
             true => workspace::save_many(repo, &mut runner.cache, &targets, progress, stop)?,
             false => workspace::hash_many(repo, &targets, progress, stop)?,
         };
-        for ((at, target), content) in group.into_iter().zip(targets).zip(found) {
+        for (at, content) in group.into_iter().zip(found) {
             let out = &mut runner.stages[n].outs[at];
             let Some(content) = content else { continue };
-            let same_legacy = target.algorithm == crate::hash::state::Algorithm::LegacyMd5
-                && out.digest == Some(content.digest);
-            if !same_legacy {
-                out.legacy = false;
-            }
             if out.digest != Some(content.digest) {
                 out.extra.clear();
             }
@@ -163,9 +159,17 @@ fn take_in(runner: &mut Runner<'_>, n: usize, commit: bool, store_run: bool) -> 
     Ok(())
 }
 
-/// What is stored gets the digest of today; what is only compared keeps that of DVC 2.
-fn target(out: &Output, store: bool) -> Target {
-    Target::with_legacy(&out.path, out.legacy && !store)
+/// Data that did not change keep the digest of DVC 2, others lose it.
+fn settle_legacy(runner: &mut Runner<'_>, n: usize) -> Result<()> {
+    for out in runner.stages[n].outs.iter_mut().filter(|out| out.legacy) {
+        let target = [Target::with_legacy(&out.path, true)];
+        let found = workspace::hash_many(runner.repo, &target, runner.progress, runner.interrupt.flag())?;
+        out.legacy = match found.into_iter().next().flatten() {
+            Some(content) => Some(content.digest) == out.digest,
+            None => out.digest.is_some(),
+        };
+    }
+    Ok(())
 }
 
 /// Writes the lock file or the `.dvc` file of the stage.

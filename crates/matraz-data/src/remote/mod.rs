@@ -7,6 +7,7 @@
 pub mod fetch;
 pub mod pull;
 pub mod push;
+pub mod seen;
 pub mod status;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use matraz_base::process::Interrupt;
 use matraz_base::progress::{Progress, Unit};
 
-use super::{Needed, RUNS, Remote, Request};
+use super::{Needed, RUNS, Remote, Request, seen};
 use crate::cache::{Cache, Corrupted, Object, Origin, Source};
 use crate::revisions::Which;
 use crate::target::TargetOptions;
@@ -77,6 +77,7 @@ pub fn push(
             }
             remote => remote?,
         };
+        seen::forget(repo, &remote.name);
         let needed = Needed::of(&mut cache, &parcels)?;
         report.missing.extend(&needed.unknown);
         let files = copy_up(repo, &mut cache, &remote, &needed.files, &mut report, progress, interrupt)?;

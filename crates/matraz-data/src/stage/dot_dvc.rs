@@ -75,7 +75,7 @@ pub fn parse(document: &Document) -> Result<Stage> {
 
 fn parse_output(document: &Document, node: &Node, stage: &Stage) -> Result<Output> {
     let entries = document.map(node, "an output")?;
-    let path = node.get("path").ok_or_else(|| document.error(node.span, "an output has no `path`"))?;
+    let path = node.get("path").ok_or_else(|| no_path(document, node, "an output"))?;
     let def_path = document.str(path, "`path`")?;
     if dvc_yaml::is_url(def_path) {
         return Err(document.not_yet(path.span, format!("an output outside this machine (`{def_path}`)")));
@@ -94,6 +94,10 @@ fn parse_output(document: &Document, node: &Node, stage: &Stage) -> Result<Outpu
         }
     }
     Ok(out)
+}
+
+fn no_path(document: &Document, node: &Node, what: &'static str) -> Error {
+    Error::NoPath { what, place: Box::new(document.place(node.span)) }
 }
 
 fn set_content(out: &mut Output, content: item::Content) {
@@ -120,7 +124,7 @@ fn parse_dependency(document: &Document, node: &Node, stage: &Stage) -> Result<D
     if let Some((key, _)) = node.entry("db") {
         return Err(document.not_yet(key.span, "`db` of an import"));
     }
-    let path = node.get("path").ok_or_else(|| document.error(node.span, "a dependency has no `path`"))?;
+    let path = node.get("path").ok_or_else(|| no_path(document, node, "a dependency"))?;
     let def_path = document.str(path, "`path`")?;
     let content = item::read(document, entries)?;
     let source = match node.get("repo") {
@@ -139,7 +143,7 @@ fn parse_dependency(document: &Document, node: &Node, stage: &Stage) -> Result<D
         def_path: def_path.to_owned(),
         digest: content.digest,
         meta: content.meta,
-        legacy: content.legacy,
+        legacy: content.legacy && source == Source::Local,
         source,
         fs_config: node.get("fs_config").filter(|options| !options.is_null()).map(Node::to_value),
         extra: content.extra,

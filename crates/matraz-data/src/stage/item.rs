@@ -44,7 +44,7 @@ pub(super) fn read(document: &Document, entries: &[(Key, Node)]) -> Result<Conte
             _ => {}
         }
     }
-    content.legacy = !named && content.digest.is_some();
+    content.legacy = !named;
     Ok(content)
 }
 

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use matraz_base::yaml::{self, Key, Node, NodeKind};
 use matraz_base::{Map, Value};
 
+use super::dependency::Source;
 use super::document::{self, Document};
 use super::item;
 use super::stage::{Cmd, LockEntry, LockedItem, Stage};
@@ -118,6 +119,9 @@ impl LockFile {
                 dep.meta = locked.meta.clone();
                 dep.legacy = locked.legacy;
                 dep.extra = locked.extra.clone();
+            } else {
+                // As in a file of DVC 2, nothing says how its digest is to be taken.
+                dep.legacy = dep.source == Source::Local;
             }
         }
         for out in &mut stage.outs {
@@ -126,6 +130,8 @@ impl LockFile {
                 out.meta = locked.meta.clone();
                 out.legacy = locked.legacy;
                 out.extra = locked.extra.clone();
+            } else {
+                out.legacy = true;
             }
         }
         for params in &mut stage.params {

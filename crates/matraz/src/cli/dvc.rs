@@ -2,11 +2,16 @@
 
 pub mod add;
 pub mod cache;
+pub mod cache_migrate;
 pub mod check_ignore;
 pub mod checkout;
 pub mod commit;
 pub mod config;
 pub mod dag;
+pub mod data;
+pub mod data_status;
+pub mod destroy;
+pub mod diff;
 pub mod du;
 pub mod fetch;
 pub mod freeze;
@@ -23,6 +28,7 @@ pub mod list_url;
 pub mod metrics;
 pub mod metrics_diff;
 pub mod metrics_show;
+pub mod r#move;
 pub mod params;
 pub mod params_diff;
 pub mod plots;
@@ -112,6 +118,11 @@ shared! {
     Checkout(checkout) fails 255,
     Commit(commit) fails 1,
     Config(config) fails 1,
+    Data(data) fails 255,
+    Destroy(destroy) fails 1,
+    Diff(diff) fails 1,
+    #[command(alias = "mv")]
+    Move(r#move) fails 1,
     Fetch(fetch) fails 1,
     Pull(pull) fails 1,
     Push(push) fails 1,
@@ -167,21 +178,6 @@ impl CommandLine for Cli {
     }
 
     fn not_yet() -> &'static [&'static str] {
-        &[
-            "artifacts",
-            "daemon",
-            "data",
-            "dataset",
-            "ds",
-            "destroy",
-            "diff",
-            "exp",
-            "experiments",
-            "import-db",
-            "move",
-            "mv",
-            "queue",
-            "studio",
-        ]
+        &["artifacts", "daemon", "dataset", "ds", "exp", "experiments", "import-db", "queue", "studio"]
     }
 }

@@ -62,8 +62,14 @@ impl CommandLine for Cli {
 
     fn groups() -> Groups {
         &[
-            ("Project", &["init", "config", "remote", "cache", "check-ignore", "root", "install"]),
-            ("Data", &["add", "status", "commit", "checkout", "push", "fetch", "pull", "gc"]),
+            ("Project", &["init", "config", "remote", "cache", "check-ignore", "root", "install", "destroy"]),
+            (
+                "Data",
+                &[
+                    "add", "status", "data", "diff", "commit", "checkout", "move", "push", "fetch", "pull",
+                    "gc",
+                ],
+            ),
             (
                 "Other repositories",
                 &["import", "import-url", "update", "get", "get-url", "list", "list-url", "du"],

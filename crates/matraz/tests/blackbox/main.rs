@@ -10,4 +10,5 @@ mod gate;
 mod killed;
 mod pipeline;
 mod recording;
+mod state;
 mod workspace;

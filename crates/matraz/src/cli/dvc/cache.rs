@@ -5,6 +5,7 @@ use matraz_base::Failure;
 use matraz_data::config::{Level, SectionName};
 use matraz_data::{Error, Repo};
 
+use super::cache_migrate;
 use super::config::{LevelArgs, read};
 use crate::app::App;
 use crate::exit::Exit;
@@ -28,10 +29,14 @@ enum Command {
         #[command(flatten)]
         level: LevelArgs,
     },
+    Migrate(cache_migrate::Args),
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let Command::Dir { value, unset, level } = args.command;
+    let (value, unset, level) = match args.command {
+        Command::Dir { value, unset, level } => (value, unset, level),
+        Command::Migrate(args) => return cache_migrate::run(args, app),
+    };
     let section = SectionName::plain("cache");
     if value.is_none() && !unset {
         match level.chosen() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use matraz_base::Failure;
+use matraz_base::{Failure, Progress};
 use matraz_data::cache::Cache;
 use matraz_data::checkout::{self, Fate, Options, Stats, Wanted};
 use matraz_data::index::Index;
@@ -53,6 +53,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         report.remove_left_over(repo, &mut cache, &index, &app.out, app.interrupt.flag())?;
     }
     warn_of_corrupted(app, &cache.take_corrupted());
+    warn_of_unrecorded(app, &report);
     if args.summary {
         app.out.line(&numbers(&report.stats).unwrap_or_else(|| "No changes.".into()));
     } else {
@@ -66,6 +67,13 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             }
             Ok(Exit::OK)
         }
+    }
+}
+
+/// Names outputs that nobody has made or committed yet.
+pub fn warn_of_unrecorded(app: &App, report: &checkout::Report) {
+    for path in &report.unrecorded {
+        app.out.warn(&format!("No file hash info found for '{}'. It won't be created.", path.display()));
     }
 }
 

@@ -4,7 +4,7 @@ use matraz_base::Failure;
 use matraz_data::commit::{self, Options};
 use matraz_data::target::TargetOptions;
 
-use super::project::{Project, say_how_to_track, warn_of_corrupted};
+use super::project::{Project, say_lock_file, warn_of_corrupted};
 use super::repro::ask;
 use crate::app::App;
 use crate::exit::Exit;
@@ -40,6 +40,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let report =
         commit::commit(repo, &args.targets, options, &app.cwd, &mut confirm, &app.out, &app.interrupt)?;
     warn_of_corrupted(app, &report.corrupted);
-    say_how_to_track(app, repo, &report.changed);
+    for (path, is_new) in &report.locks {
+        say_lock_file(app, path, *is_new);
+    }
     Ok(Exit::OK)
 }

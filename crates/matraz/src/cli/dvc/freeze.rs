@@ -2,9 +2,10 @@
 
 use matraz_base::Failure;
 use matraz_data::Index;
+use matraz_data::stage::address::relative;
 use matraz_data::stage::edit;
 
-use super::project::{Project, say_how_to_track};
+use super::project::Project;
 use crate::app::App;
 use crate::exit::Exit;
 
@@ -23,17 +24,16 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 /// Freezes or thaws the targets.
 pub fn set(targets: &[String], app: &App, frozen: bool) -> Result<Exit, Failure> {
     let project = Project::open(app)?;
-    let mut written = Vec::new();
     for target in targets {
         let mut index = Index::load(&project.repo)?;
         for n in index.find(target, &app.cwd)? {
             let stage = &mut index.stages[n];
-            if edit::set_frozen(stage, frozen)? {
-                written.push(stage.address.file.clone());
+            edit::set_frozen(stage, frozen)?;
+            if let Some(name) = &stage.address.name {
+                let file = relative(&stage.address.file, &app.cwd);
+                app.out.line(&format!("Modifying stage '{name}' in '{file}'"));
             }
         }
     }
-    project.repo.stage_for_git(&written)?;
-    say_how_to_track(app, &project.repo, &written);
     Ok(Exit::OK)
 }

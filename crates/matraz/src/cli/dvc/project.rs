@@ -62,6 +62,15 @@ pub fn say_how_to_track(app: &App, repo: &Repo, files: &[PathBuf]) {
     ));
 }
 
+/// Says that a lock file was written.
+pub fn say_lock_file(app: &App, path: &Path, is_new: bool) {
+    let path = relative(path, &app.cwd);
+    if is_new {
+        app.out.say(&format!("Generating lock file '{path}'"));
+    }
+    app.out.say(&format!("Updating lock file '{path}'"));
+}
+
 /// Names corrupted objects.
 pub fn warn_of_corrupted(app: &App, objects: &[Corrupted]) {
     for object in objects {

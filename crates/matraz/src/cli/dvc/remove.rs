@@ -3,7 +3,7 @@
 use matraz_base::Failure;
 use matraz_data::remove;
 
-use super::project::{Project, say_how_to_track};
+use super::project::Project;
 use crate::app::App;
 use crate::exit::Exit;
 
@@ -20,7 +20,6 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let project = Project::open(app)?;
-    let changed = remove::remove(&project.repo, &args.targets, args.outs, &app.cwd, &app.interrupt)?;
-    say_how_to_track(app, &project.repo, &changed);
+    remove::remove(&project.repo, &args.targets, args.outs, &app.cwd, &app.interrupt)?;
     Ok(Exit::OK)
 }

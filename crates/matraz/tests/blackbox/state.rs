@@ -1,0 +1,118 @@
+//! How the project stands: between the last commit, its files and the workspace; and data that change their place.
+
+use std::fs;
+
+use crate::workspace::Workspace;
+
+/// A commit with a file and a folder, and changes in the workspace since.
+fn changed_project() -> Workspace {
+    let w = Workspace::project();
+    w.write("data/a", "1\n");
+    w.write("data/s/b", "2\n");
+    w.write("sub/raw", "3\n");
+    w.matraz(&["add", "data", "sub/raw"]).succeeds();
+    w.commit("data");
+    w.write("data/a", "11\n");
+    w.write("data/new", "4\n");
+    w
+}
+
+#[test]
+fn data_status_tells_committed_uncommitted_and_lost_data_apart() {
+    let w = changed_project();
+    let status = w.matraz(&["data", "status"]).succeeds().out;
+    assert!(status.starts_with("DVC uncommitted changes:\n"), "{status}");
+    assert!(status.contains("use \"matraz commit <file>...\"") && status.contains("        modified: data/"));
+    let json = |arguments: &[&str]| w.matraz(arguments).succeeds().out.trim().to_owned();
+    assert_eq!(
+        json(&["data", "status", "--granular", "--json"]),
+        r#"{"uncommitted": {"added": ["data/new"], "modified": ["data/", "data/a"]}}"#
+    );
+    assert_eq!(json(&["data", "status", "--json", "sub"]), "{}");
+    assert_eq!(
+        json(&["--cd", "sub", "data", "status", "--json", "--unchanged", "raw"]),
+        r#"{"unchanged": ["raw"]}"#
+    );
+    // DVC's paths start at the root of the project.
+    assert_eq!(
+        json(&["dvc", "--cd", "sub", "data", "status", "--json", "--unchanged", "sub/raw"]),
+        r#"{"unchanged": ["sub/raw"]}"#
+    );
+    w.matraz(&["commit", "-f"]).succeeds();
+    assert_eq!(json(&["data", "status", "--json"]), r#"{"committed": {"modified": ["data/"]}}"#);
+    let remote = w.beside("remote");
+    w.matraz(&["remote", "add", "-d", "storage", remote.to_str().unwrap()]).succeeds();
+    w.matraz(&["push", "sub/raw"]).succeeds();
+    assert_eq!(json(&["data", "status", "--json", "--not-in-remote", "data"]).matches("data/").count(), 2);
+    fs::remove_dir_all(w.path(".dvc/cache/files/md5/6d")).unwrap();
+    assert!(json(&["data", "status", "--json"]).contains(r#""not_in_cache": ["sub/raw"]"#));
+    w.write("stray", "");
+    assert!(json(&["data", "status", "--json", "--untracked-files"]).contains(r#""untracked": ["stray"]"#));
+    w.matraz(&["dvc", "data", "status", "--json", "--not-in-remote", "-r", "none"]).ends_with(251);
+}
+
+#[test]
+fn diff_names_what_came_went_changed_and_moved() {
+    let w = changed_project();
+    w.matraz(&["move", "sub/raw", "sub/moved"]).succeeds();
+    let diff = w.matraz(&["diff"]).succeeds().out;
+    assert_eq!(
+        diff,
+        "Added:\n    data/new\n\nRenamed:\n    sub/raw -> sub/moved\n\nModified:\n    data/\n    data/a\n\n\
+         files summary: 1 added, 1 renamed, 1 modified\n"
+    );
+    let json = w.matraz(&["diff", "--json", "--show-hash", "--targets", "data/a"]).succeeds().out;
+    assert!(json.contains(r#""hash": {"old": "b026324c6904b2a9cb4b88d6d61c81d1""#), "{json}");
+    w.matraz(&["diff", "--md"])
+        .succeeds()
+        .prints(&["| Status   | Path", "| renamed  | sub/raw -> sub/moved |"]);
+    assert_eq!(w.matraz(&["diff", "HEAD", "HEAD", "--json"]).succeeds().out, "{}\n");
+    w.matraz(&["dvc", "diff", "nosuchcommit"]).ends_with(1);
+    w.matraz(&["dvc", "diff", "--targets", "nowhere"]).ends_with(255);
+}
+
+#[test]
+fn moved_data_keep_their_notes_and_replace_nothing() {
+    let w = changed_project();
+    let text = w.read("sub/raw.dvc");
+    w.write("sub/raw.dvc", &format!("# mine\n{text}  desc: raw data\n"));
+    w.write("precious", "do not touch\n");
+    w.matraz(&["move", "sub/raw", "precious"]).ends_with(5).says(&["already exists"]);
+    assert_eq!(w.read("precious"), "do not touch\n");
+    w.matraz(&["mv", "sub/raw", "raw"]).succeeds();
+    assert_eq!(w.read("raw"), "3\n");
+    assert!(w.read("raw.dvc").contains("desc: raw data"));
+    assert!(!w.path("sub/raw.dvc").exists() && !w.path("sub/.gitignore").exists());
+    assert_eq!(w.matraz(&["status", "raw.dvc", "--json"]).succeeds().out, "{}\n");
+}
+
+#[test]
+fn destroy_leaves_the_data_behind() {
+    let w = changed_project();
+    w.matraz(&["config", "cache.type", "symlink"]).succeeds();
+    w.matraz(&["commit", "-f"]).succeeds();
+    assert!(w.path("data/a").is_symlink());
+    w.matraz(&["dvc", "destroy"]).ends_with(1).says(&["`-f`"]);
+    w.matraz(&["destroy", "-f"]).succeeds();
+    assert!(!w.path("data/a").is_symlink());
+    assert_eq!(w.read("data/a"), "11\n");
+    assert!(!w.path(".dvc").exists() && !w.path("data.dvc").exists() && !w.path("sub/raw.dvc").exists());
+}
+
+#[test]
+fn files_of_dvc_2_are_used_as_they_are_and_taken_over_when_asked() {
+    let w = Workspace::project();
+    w.write(".dvc/cache/b0/26324c6904b2a9cb4b88d6d61c81d1", "1\r\n");
+    w.write("f.dvc", "# old\nouts:\n- md5: b026324c6904b2a9cb4b88d6d61c81d1\n  size: 3\n  path: f\n");
+    w.matraz(&["checkout"]).succeeds();
+    assert_eq!(w.read("f"), "1\r\n");
+    assert_eq!(w.matraz(&["status", "--json"]).succeeds().out, "{}\n");
+    w.matraz(&["cache", "migrate", "--dry"]).succeeds().prints(&["1 files will be re-hashed"]);
+    w.matraz(&["cache", "migrate", "--dvc-files"]).succeeds().prints(&["Updating DVC file 'f.dvc'"]);
+    let text = w.read("f.dvc");
+    assert!(
+        text.starts_with("# old\n") && text.contains("hash: md5") && !text.contains("b026324c"),
+        "{text}"
+    );
+    assert_eq!(w.matraz(&["status", "--json"]).succeeds().out, "{}\n");
+}
