@@ -10,6 +10,7 @@ use matraz_store::{Location, Store};
 use super::{Needed, Parcel, Parcels, RUNS, Remote, Request};
 use crate::cache::{Cache, Corrupted, Object, Origin, Source};
 use crate::revisions::Which;
+use crate::source;
 use crate::stage::Output;
 use crate::target::TargetOptions;
 use crate::{Error, Repo, Result};
@@ -89,7 +90,7 @@ pub fn fetch(
         strict: false,
         cwd,
     };
-    let groups = request.parcels(repo, wanted, progress)?;
+    let (groups, imports) = request.parcels_and_imports(repo, wanted, progress)?;
     let mut report = Report::default();
     if options.run_cache {
         let remote = Remote::find(repo, options.remote.as_deref())?;
@@ -131,6 +132,7 @@ pub fn fetch(
         report.lost += promised.objects.len() + in_vain.len();
         report.incomplete.extend(promised.files);
     }
+    source::fetch::fetch(repo, &mut cache, &imports, cwd, &mut report, progress, interrupt)?;
     if whole && options.remote.is_some() {
         Remote::find(repo, options.remote.as_deref())?;
     }

@@ -21,6 +21,8 @@ use crate::cache::Object;
 use crate::config::Section;
 use crate::index::Index;
 use crate::revisions::{self, Which};
+use crate::source::fetch::Imported;
+use crate::source::partial::is_partial;
 use crate::stage::{Output, Source};
 use crate::target::{self, TargetOptions};
 use crate::view::View;
@@ -135,11 +137,22 @@ impl Request<'_> {
         wanted: impl Fn(&Output) -> bool,
         progress: &dyn Progress,
     ) -> Result<Parcels> {
+        Ok(self.parcels_and_imports(repo, wanted, progress)?.0)
+    }
+
+    /// What travels, and the data that were imported from other repositories: those travel by other ways.
+    fn parcels_and_imports(
+        &self,
+        repo: &Repo,
+        wanted: impl Fn(&Output) -> bool,
+        progress: &dyn Progress,
+    ) -> Result<(Parcels, Vec<Imported>)> {
         let mut parcels = Parcels::new();
+        let mut imports = Vec::new();
         let mut failure = None;
         let mut found = false;
         for (name, view) in revisions::list(repo, self.which)? {
-            match self.collect(&view, &wanted, &mut parcels) {
+            match self.collect(&view, &wanted, &mut parcels, &mut imports) {
                 Ok(()) => found = true,
                 Err(error) if self.strict => return Err(error),
                 Err(error) => {
@@ -152,7 +165,7 @@ impl Request<'_> {
         }
         match failure {
             Some(error) if !found => Err(error),
-            _ => Ok(parcels),
+            _ => Ok((parcels, imports)),
         }
     }
 
@@ -162,13 +175,17 @@ impl Request<'_> {
         view: &View<'_>,
         wanted: &impl Fn(&Output) -> bool,
         parcels: &mut Parcels,
+        imports: &mut Vec<Imported>,
     ) -> Result<()> {
         let index = Index::load_at(view)?;
         for selection in target::select(view.repo, &index, self.targets, self.options, self.cwd)? {
             // Data of other repositories come from there and are not ours to push.
-            let imported =
-                index.stages[selection.stage].deps.iter().any(|dep| matches!(dep.source, Source::Repo(_)));
-            if imported {
+            let stage = &index.stages[selection.stage];
+            if stage.is_import() && (matches!(stage.deps[0].source, Source::Repo(_)) || is_partial(stage)) {
+                if selection.includes(&stage.outs[0]) && wanted(&stage.outs[0]) {
+                    let part = selection.part(&stage.outs[0]);
+                    imports.push(Imported { stage: stage.clone(), part });
+                }
                 continue;
             }
             for out in selection.outputs(&index).filter(|out| out.cache && wanted(out)) {

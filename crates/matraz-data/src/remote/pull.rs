@@ -9,6 +9,7 @@ use super::fetch;
 use crate::cache::Cache;
 use crate::checkout::{self, Wanted};
 use crate::index::Index;
+use crate::source::partial;
 use crate::target;
 use crate::{Repo, Result};
 
@@ -49,6 +50,7 @@ pub fn pull(
     let mut cache = Cache::open(repo);
     let how = checkout::Options { force: options.force, relink: false };
     let mut done = checkout::checkout(repo, &mut cache, &wanted, how, progress, interrupt.flag())?;
+    partial::check_out(repo, &index, &selections, &mut done, progress, interrupt)?;
     if targets.is_empty() {
         done.remove_left_over(repo, &mut cache, &index, progress, interrupt.flag())?;
     }

@@ -8,11 +8,13 @@
 
 mod bring;
 mod clone;
+pub(crate) mod fetch;
 pub mod get;
 pub mod import;
 pub mod import_url;
 pub mod list;
 mod objects;
+pub mod partial;
 mod tree;
 pub mod update;
 pub mod url;

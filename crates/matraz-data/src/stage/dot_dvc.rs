@@ -353,7 +353,7 @@ mod tests {
     fn comments_and_order_stay() {
         let text = "# mine\nouts:\n- path: x # here\n  md5: 22a1a2931c8370d3aeedd7183606fd7f\n  hash: md5\n  desc: d\n";
         let mut stage = stage(text);
-        stage.outs[0].digest = crate::Digest::parse("d41d8cd98f00b204e9800998ecf8427e");
+        stage.outs[0].digest = Digest::parse("d41d8cd98f00b204e9800998ecf8427e");
         stage.outs[0].meta.size = Some(0);
         assert_eq!(
             to_text(&stage, Some(text)),

@@ -7,6 +7,7 @@ use matraz_base::{Failure, Progress};
 use matraz_data::cache::Cache;
 use matraz_data::checkout::{self, Fate, Options, Stats, Wanted};
 use matraz_data::index::Index;
+use matraz_data::source::partial;
 use matraz_data::target::{self, TargetOptions};
 
 use super::project::{Project, shown, summary, warn_of_corrupted};
@@ -49,6 +50,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let mut cache = Cache::open(repo);
     let plan = checkout::plan(repo, &mut cache, &wanted, options, &app.out, app.interrupt.flag())?;
     let mut report = checkout::apply(repo, &mut cache, plan, options, &app.out, app.interrupt.flag())?;
+    partial::check_out(repo, &index, &selections, &mut report, &app.out, &app.interrupt)?;
     if args.targets.is_empty() {
         report.remove_left_over(repo, &mut cache, &index, &app.out, app.interrupt.flag())?;
     }
