@@ -170,7 +170,7 @@ impl Args {
             || self.all_experiments
             || self.date.is_some()
             || self.rev.is_some();
-        if !scoped && !self.num.is_some_and(|num| num != 0) {
+        if !scoped && self.num.is_none_or(|num| num == 0) {
             return refused(
                 "Either of `-w|--workspace`, `-a|--all-branches`, `-T|--all-tags` `--all-experiments`, \
                  `--all-commits`, `--date` or `--rev` needs to be set.",

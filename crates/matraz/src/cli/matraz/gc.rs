@@ -19,6 +19,7 @@ use crate::exit::Exit;
 ///
 /// The trash keeps every removal until `--empty-trash`. `dvc gc` has none: it frees the space at once.
 #[derive(clap::Args, Debug)]
+#[group(skip)]
 pub struct Args {
     #[command(flatten)]
     what: shared::Args,
