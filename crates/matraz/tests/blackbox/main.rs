@@ -8,6 +8,7 @@ mod data;
 mod frame;
 mod gate;
 mod gc;
+mod hostile;
 mod killed;
 mod merge;
 mod pipeline;
