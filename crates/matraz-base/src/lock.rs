@@ -10,6 +10,7 @@ mod process;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -138,8 +139,9 @@ pub fn acquire(
     waiting: &mut dyn FnMut(Option<&Holder>),
 ) -> Result<Lock, LockError> {
     let fail = |source| LockError::Io { path: path.to_path_buf(), source };
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW);
+    let mut file = options.open(path).map_err(fail)?;
     let start = Instant::now();
     let mut told = false;
     loop {

@@ -51,7 +51,14 @@ pub fn commit(
 ) -> Result<Report> {
     let mut index = Index::load(repo)?;
     let selections = target::select(repo, &index, targets, options.targets, cwd)?;
-    let outs = selections.iter().flat_map(|one| &index.stages[one.stage].outs).map(|out| out.path.as_path());
+    let outs = || selections.iter().flat_map(|one| &index.stages[one.stage].outs);
+    for out in outs().filter(|out| out.cache) {
+        if !repo.contains(&out.path) {
+            return Err(Error::OutsideProject { path: out.path.clone() });
+        }
+        repo.refuse_detour(&out.path)?;
+    }
+    let outs = outs().map(|out| out.path.as_path());
     let _locks = repo.lock_paths("commit", outs, interrupt.flag())?;
     let mut contents = Contents::new(repo, progress, interrupt);
     contents.look_at(selections.iter().map(|selection| &index.stages[selection.stage]))?;

@@ -523,6 +523,12 @@ pub enum Error {
         /// The link on the way to it.
         link: PathBuf,
     },
+    /// A file that Matraz or DVC keeps for itself is a link, through which something else would be overwritten.
+    #[error("'{}' is a symbolic link, and nothing is written through it", link.display())]
+    PrivateLink {
+        /// The link.
+        link: PathBuf,
+    },
     /// Files would be lost that the cache does not have.
     #[error("cannot remove unsaved files: {}", list(paths))]
     UnsavedData {
@@ -762,7 +768,7 @@ impl Explain for Error {
             }
             Self::StageOutput { .. } => Kind::Conflict,
             Self::BadPattern { .. } => Kind::Conflict,
-            Self::OutsideProject { .. } | Self::ThroughLink { .. } => Kind::Denied,
+            Self::OutsideProject { .. } | Self::ThroughLink { .. } | Self::PrivateLink { .. } => Kind::Denied,
             Self::UnsavedData { .. } => Kind::Conflict,
             Self::Corrupted { .. } | Self::BadTree { .. } => Kind::Corrupt,
             Self::Store(error) => error.kind(),
@@ -813,6 +819,7 @@ impl Explain for Error {
             }
             Self::CheckoutFailed { .. } => Some("run `pull` to fetch them from a remote".into()),
             Self::ThroughLink { .. } => Some("track the folder that the link leads to instead".into()),
+            Self::PrivateLink { .. } => Some("remove the link, if you did not make it for a reason".into()),
             Self::OutsideProject { .. } => Some("only data below the project's root can be tracked".into()),
             Self::StageOutput { .. } => Some("run the pipeline, or `commit` the stage".into()),
             Self::MissingTree { .. } => Some("run `fetch` to get it from a remote".into()),

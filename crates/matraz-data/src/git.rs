@@ -347,7 +347,8 @@ impl Git {
     /// The difference between the last commit and the tracked files, as `git diff` prints it.
     pub fn diff(&self) -> Result<String> {
         let against = if self.head_commit().is_some() { "HEAD" } else { "--cached" };
-        let output = self.run("show the changes", ["diff", "--no-color", "--no-ext-diff", against])?;
+        let output =
+            self.run("show the changes", ["diff", "--no-color", "--no-ext-diff", "--no-textconv", against])?;
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
@@ -467,10 +468,12 @@ impl Git {
         let name = path.file_name()?.to_string_lossy();
         let mut entry = String::from("/");
         for c in name.chars() {
-            if matches!(c, '\\' | '[' | ']' | '!' | '*' | '#' | '?') {
-                entry.push('\\');
+            match c {
+                // A line cannot hold its own end; this stands for any one character.
+                '\n' | '\r' => entry.push('?'),
+                '\\' | '[' | ']' | '!' | '*' | '#' | '?' => entry.extend(['\\', c]),
+                _ => entry.push(c),
             }
-            entry.push(c);
         }
         Some((path.parent()?.join(GITIGNORE), entry))
     }
@@ -488,10 +491,12 @@ impl Git {
         action: &'static str,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<Vec<u8>> {
+        // A repository may name a program that git would start to see what changed.
+        let safe = ["-c", "core.fsmonitor=false"];
         let output =
-            Command::new("git").arg("-C").arg(&self.root).args(arguments).output().map_err(|error| {
-                Error::Git { action, message: format!("the program `git` does not start: {error}") }
-            })?;
+            Command::new("git").args(safe).arg("-C").arg(&self.root).args(arguments).output().map_err(
+                |error| Error::Git { action, message: format!("the program `git` does not start: {error}") },
+            )?;
         if !output.status.success() {
             let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(Error::Git { action, message });

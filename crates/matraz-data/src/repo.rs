@@ -209,6 +209,31 @@ impl Repo {
         path.starts_with(&self.root)
     }
 
+    /// Refuses a path of the project behind a link to a folder, which may lead anywhere.
+    pub(crate) fn refuse_detour(&self, path: &Path) -> Result<()> {
+        let mut folders = path.ancestors().skip(1).take_while(|folder| *folder != self.root);
+        match folders.find(|folder| folder.is_symlink()) {
+            Some(link) => Err(Error::ThroughLink { path: path.to_path_buf(), link: link.to_path_buf() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses links among the files that are written without being asked: git may have brought them.
+    pub(crate) fn refuse_private_links(&self) -> Result<()> {
+        let tmp = self.tmp_dir();
+        if tmp.is_symlink() {
+            return Err(Error::PrivateLink { link: tmp });
+        }
+        for folder in [tmp, self.state_dir(), self.state_dir().join("logs")] {
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                    return Err(Error::PrivateLink { link: entry.path() });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The `.dvc` folder.
     pub fn dvc_dir(&self) -> PathBuf {
         self.root.join(DVC_DIR)
@@ -286,13 +311,17 @@ impl Repo {
     }
 
     /// Makes the folders in which readers keep what they learn, where that is possible.
-    pub fn prepare_if_writable(&self) {
-        // A reader that cannot remember what it hashed hashes it again the next time.
-        let _ = self.prepare();
+    pub fn prepare_if_writable(&self) -> Result<()> {
+        match self.prepare() {
+            Err(error @ Error::PrivateLink { .. }) => Err(error),
+            // A reader that cannot remember what it hashed hashes it again the next time.
+            _ => Ok(()),
+        }
     }
 
     /// Makes the folders that every operation needs and keeps git from tracking them.
     pub(crate) fn prepare(&self) -> Result<()> {
+        self.refuse_private_links()?;
         let tmp = self.tmp_dir();
         fs::create_dir_all(self.state_dir()).map_err(Error::io("create", &tmp))?;
         // DVC takes the age of this file for that of the project.

@@ -14,7 +14,9 @@ mod plots;
 mod recorder;
 mod results;
 mod stage;
+mod unfinished;
 mod write;
 
 pub use facts::{Context, Facts};
 pub use recorder::{End, Recorded, Recorder};
+pub use unfinished::end_unfinished;

@@ -51,10 +51,22 @@ impl Target {
             return Ok(Self::Server { url: uri.to_owned(), options });
         }
         if !uri.starts_with("sqlite:") {
-            return Err(Error::UnknownStore { uri: uri.to_owned() });
+            return Err(match StoreUri::parse(uri, root) {
+                // It says more, and does not repeat a password.
+                Err(error @ matraz_track::Error::NotYet { .. }) => error.into(),
+                _ => Error::UnknownStore { uri: uri.to_owned() },
+            });
         }
         let artifacts = tracking.and_then(|t| t.artifacts.as_deref()).unwrap_or(DEFAULT_ARTIFACTS);
         Ok(Self::Embedded { store: StoreUri::parse(uri, root)?, artifacts: root.join(artifacts) })
+    }
+
+    /// What tells this store from others.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Embedded { store: StoreUri::Sqlite(path), .. } => path.display().to_string(),
+            Self::Server { url, .. } => url.clone(),
+        }
     }
 
     /// Whether the store can hold anything: an embedded one whose database is not there cannot.

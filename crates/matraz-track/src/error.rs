@@ -115,6 +115,26 @@ pub enum Error {
         /// What the database says.
         source: sqlx::Error,
     },
+    /// The database file is damaged.
+    #[error("the tracking store {} is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        source: sqlx::Error,
+    },
+    /// The store can be read and not be written.
+    #[error("the tracking store {} can only be read", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A kind of store that MLflow knows and this version cannot use yet.
+    #[error("a tracking store in {scheme} is not supported yet")]
+    NotYet {
+        /// The scheme of the address; the rest may hold a password.
+        scheme: String,
+    },
     /// A file or folder of the store cannot be used.
     #[error("cannot {action} {}", path.display())]
     File {
@@ -171,11 +191,16 @@ impl Error {
             Self::Request { code, .. } => *code,
             Self::Busy(_) => Code::TemporarilyUnavailable,
             Self::Refused(_) => Code::BadRequest,
-            Self::StoreUri { .. } => Code::InvalidParameterValue,
+            Self::StoreUri { .. } | Self::NotYet { .. } => Code::InvalidParameterValue,
+            Self::ReadOnly { .. } => Code::PermissionDenied,
             Self::ForeignStore { .. } | Self::OlderStore { .. } | Self::NewerStore { .. } => {
                 Code::InvalidState
             }
-            Self::Open { .. } | Self::File { .. } | Self::Database(_) | Self::Bug(_) => Code::InternalError,
+            Self::Open { .. }
+            | Self::Damaged { .. }
+            | Self::File { .. }
+            | Self::Database(_)
+            | Self::Bug(_) => Code::InternalError,
         }
     }
 
@@ -226,7 +251,9 @@ impl Explain for Error {
                 Code::TemporarilyUnavailable => Kind::Unreachable,
                 Code::InternalError => Kind::Bug,
             },
-            Self::StoreUri { .. } => Kind::Usage,
+            Self::StoreUri { .. } | Self::NotYet { .. } => Kind::Usage,
+            Self::Damaged { .. } => Kind::Corrupt,
+            Self::ReadOnly { .. } => Kind::Denied,
             Self::ForeignStore { .. } | Self::OlderStore { .. } | Self::NewerStore { .. } => Kind::Conflict,
             Self::File { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => Kind::Missing,
@@ -245,6 +272,17 @@ impl Explain for Error {
         match self {
             Self::StoreUri { .. } => {
                 Some("give a file as sqlite:///relative.db or sqlite:////absolute.db".to_owned())
+            }
+            Self::NotYet { .. } => {
+                Some("use a file, as sqlite:///FILE, or the http:// address of a server".to_owned())
+            }
+            Self::Damaged { path, .. } => Some(format!(
+                "bring it back from a backup; `sqlite3 {} .recover` may save what is left of it",
+                path.display()
+            )),
+            Self::ReadOnly { .. } => Some("the file and its folder must be writable for that".to_owned()),
+            Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Some("make the folder first, or correct its name".to_owned())
             }
             Self::ForeignStore { .. } => Some("name another file; this one was left untouched".to_owned()),
             Self::OlderStore { path, .. } => Some(format!(

@@ -395,7 +395,11 @@ pub(crate) fn absent(error: &io::Error) -> bool {
 impl Repo {
     /// Lends the table of known files.
     pub(crate) fn with_state<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        let state = self.state.get_or_init(|| std::sync::Mutex::new(State::open(&self.state_dir())));
+        let open = || match self.refuse_private_links() {
+            Ok(()) => State::open(&self.state_dir()),
+            Err(_) => State::absent(),
+        };
+        let state = self.state.get_or_init(|| std::sync::Mutex::new(open()));
         act(&mut state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }

@@ -34,6 +34,15 @@ pub enum TreeError {
     /// An entry would lie outside the folder.
     #[error("the entry '{0}' leaves its folder")]
     Escapes(String),
+    /// An entry would be read by git or by DVC as its own file.
+    #[error("the entry '{0}' lies in a folder of git or DVC, which is no data")]
+    Private(String),
+    /// Two entries have the same path.
+    #[error("the entry '{0}' stands twice")]
+    Twice(String),
+    /// A path is that of a file and of a folder.
+    #[error("the entry '{0}' is a file and a folder")]
+    FileAndFolder(String),
 }
 
 #[derive(Deserialize)]
@@ -108,12 +117,44 @@ impl Tree {
             if !stays_inside(&relpath) {
                 return Err(TreeError::Escapes(relpath.into_owned()));
             }
+            // The folder of a nested repository holds programs that git runs.
+            let private = |part: &str| [".git", ".dvc"].iter().any(|own| part.eq_ignore_ascii_case(own));
+            if relpath.contains('.') && relpath.split('/').rev().skip(1).any(private) {
+                return Err(TreeError::Private(relpath.into_owned()));
+            }
             let digest = Digest::parse(&md5)
                 .filter(|digest| !digest.is_dir())
                 .ok_or_else(|| TreeError::Syntax(format!("'{md5}' is no MD5")))?;
             entries.push(Entry { path: relpath.into_owned(), digest });
         }
-        Ok(Self::new(entries))
+        if !entries.is_sorted_by(|a, b| a.path < b.path) {
+            entries.sort_by(|a, b| a.path.cmp(&b.path));
+        }
+        if let Some(pair) = entries.windows(2).find(|pair| pair[0].path == pair[1].path) {
+            return Err(TreeError::Twice(pair[0].path.clone()));
+        }
+        let tree = Self { entries };
+        tree.refuse_files_as_folders()?;
+        Ok(tree)
+    }
+
+    fn refuse_files_as_folders(&self) -> Result<(), TreeError> {
+        let mut last = "";
+        for entry in &self.entries {
+            let folder = entry.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if folder == last {
+                continue;
+            }
+            last = folder;
+            let mut above = folder;
+            while !above.is_empty() {
+                if self.get(above).is_some() {
+                    return Err(TreeError::FileAndFolder(above.to_owned()));
+                }
+                above = above.rsplit_once('/').map_or("", |(above, _)| above);
+            }
+        }
+        Ok(())
     }
 
     /// The bytes of the object.

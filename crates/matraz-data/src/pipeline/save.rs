@@ -43,10 +43,7 @@ pub(super) fn refuse_foreign_outs(repo: &Repo, stage: &Stage, name: &str) -> Res
         if !repo.contains(&out.path) {
             return Err(Error::OutsideOutput { path: out.def_path.clone(), stage: name.to_owned() });
         }
-        let mut folders = out.path.ancestors().skip(1).take_while(|folder| *folder != repo.root);
-        if let Some(link) = folders.find(|folder| folder.is_symlink()) {
-            return Err(Error::ThroughLink { path: out.path.clone(), link: link.to_path_buf() });
-        }
+        repo.refuse_detour(&out.path)?;
     }
     Ok(())
 }

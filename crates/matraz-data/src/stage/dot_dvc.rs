@@ -64,7 +64,12 @@ pub fn parse(document: &Document) -> Result<Stage> {
             }
             "outs" if !node.is_null() => {
                 for item in document.list(node, "`outs`")? {
-                    stage.outs.push(parse_output(document, item, &stage)?);
+                    let out = parse_output(document, item, &stage)?;
+                    if stage.outs.iter().any(|other| other.path == out.path) {
+                        let message = format!("the output '{}' stands twice", out.def_path);
+                        return Err(document.error(item.span, message));
+                    }
+                    stage.outs.push(out);
                 }
             }
             _ => {}
@@ -79,6 +84,9 @@ fn parse_output(document: &Document, node: &Node, stage: &Stage) -> Result<Outpu
     let def_path = document.str(path, "`path`")?;
     if dvc_yaml::is_url(def_path) {
         return Err(document.not_yet(path.span, format!("an output outside this machine (`{def_path}`)")));
+    }
+    if def_path.is_empty() || def_path.contains('\0') {
+        return Err(document.error(path.span, "`path` is not the name of a file"));
     }
     let mut out = Output::new(join(&stage.wdir, def_path), def_path);
     set_content(&mut out, item::read(document, entries)?);

@@ -7,6 +7,9 @@ use super::document::Document;
 use super::template::Context;
 use crate::Result;
 
+/// Most stages that one definition may make. More than that is a mistake, or an attempt to use up the memory.
+const MOST_STAGES: usize = 100_000;
+
 /// One stage to be, with the values that its templates may name.
 pub struct Instance {
     /// Its name, `group@key` in a group.
@@ -86,7 +89,12 @@ fn grid(
             Value::List(values) => values,
             _ => return Err(document.wrong_type(&resolved, "an axis of `matrix`", "a list")),
         };
-        let mut next = Vec::with_capacity(combinations.len() * values.len());
+        let count = combinations.len().saturating_mul(values.len());
+        if count > MOST_STAGES {
+            let message = format!("`matrix` makes more than {MOST_STAGES} stages");
+            return Err(document.error(matrix.span, message));
+        }
+        let mut next = Vec::with_capacity(count);
         for (names, chosen) in &combinations {
             for (n, value) in values.iter().enumerate() {
                 let name = if is_composite(value) { format!("{}{n}", axis.text) } else { key_text(value) };

@@ -62,6 +62,9 @@ impl Recorder<'_> {
             End::Interrupted => "KILLED",
         };
         write::end(tracker, run, status)?;
+        if let Some(sign) = &recording.sign {
+            sign.take_down();
+        }
         let metrics =
             points.into_iter().filter(|point| point.step == 0).map(|point| (point.key, point.value));
         Ok(Recorded {

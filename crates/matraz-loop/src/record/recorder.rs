@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::artifacts;
 use super::facts::{Context, Facts, pair};
+use super::unfinished::{self, Sign};
 use super::write::{self, OpenRun};
 use crate::error::Result;
 use crate::run::tag;
@@ -95,6 +96,7 @@ pub(super) struct Recording {
     pub(super) facts: Facts,
     pub(super) pipeline: OpenRun,
     pub(super) open: HashMap<Address, OpenRun>,
+    pub(super) sign: Option<Sign>,
 }
 
 impl<'r> Recorder<'r> {
@@ -168,15 +170,19 @@ impl<'r> Recorder<'r> {
             return Ok(());
         }
         let tracker = Tracker::open(self.target.clone())?;
+        // What a killed reproduction left open is no business of this one: a failure is none either.
+        let _ = unfinished::end_unfinished(&tracker, &self.target, &self.repo.state_dir());
         let facts = Facts::gather(self.repo);
         let experiment_id = write::experiment(&tracker, &self.experiment)?;
         let mut tags = facts.tags(&self.context);
         tags.push(pair(tag::KIND, "pipeline"));
         let pipeline = write::create(&tracker, &experiment_id, None, SystemTime::now(), tags)?;
+        let sign = Sign::put(&self.repo.state_dir(), &pipeline.id, &self.experiment, &self.target);
         if !facts.diff.is_empty() {
             artifacts::text(&tracker, &pipeline, "matraz/uncommitted.diff", &facts.diff)?;
         }
-        state.recording = Some(Recording { tracker, experiment_id, facts, pipeline, open: HashMap::new() });
+        state.recording =
+            Some(Recording { tracker, experiment_id, facts, pipeline, open: HashMap::new(), sign });
         Ok(())
     }
 }

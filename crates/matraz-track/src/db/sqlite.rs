@@ -5,7 +5,8 @@
 //! -9`). A power cut may lose the last transactions but never damages the file. MLflow sets no journal mode itself and
 //! opens files in WAL mode. The wait for a lock and the case rule of `LIKE` are MLflow's.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -27,8 +28,10 @@ const TURN_WAIT: Duration = Duration::from_secs(60);
 /// An open SQLite store.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
-    writer: SqlitePool,
+    /// None where the file may only be read.
+    writer: Option<SqlitePool>,
     readers: SqlitePool,
+    path: PathBuf,
 }
 
 /// What a file holds before it is opened for writing.
@@ -40,18 +43,19 @@ enum Found {
 impl Sqlite {
     /// Opens or makes the file.
     pub(crate) async fn open(path: &Path, new_head: Head) -> Result<Self> {
+        if let Some(folder) = path.parent()
+            && let Err(source) = std::fs::metadata(folder)
+        {
+            return Err(Error::File { action: "open", path: folder.to_path_buf(), source });
+        }
         let found = inspect(path).await?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .foreign_keys(true)
             .busy_timeout(LOCK_WAIT)
             .pragma("case_sensitive_like", "true");
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| Error::File {
-                action: "make the folder",
-                path: folder.to_path_buf(),
-                source,
-            })?;
+        if let (Found::Store, true) = (&found, is_read_only(path)) {
+            return Self::open_to_read(options, path).await;
         }
         let writing = options
             .clone()
@@ -75,7 +79,18 @@ impl Sqlite {
             .max_connections(count)
             .acquire_timeout(TURN_WAIT)
             .connect_lazy_with(options.pragma("query_only", "true"));
-        Ok(Self { writer, readers })
+        Ok(Self { writer: Some(writer), readers, path: path.to_path_buf() })
+    }
+
+    /// Opens a store that lies where nothing can be written.
+    async fn open_to_read(options: SqliteConnectOptions, path: &Path) -> Result<Self> {
+        let readers = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(TURN_WAIT)
+            .connect_with(reading(options, path))
+            .await
+            .map_err(|error| opening(error, path))?;
+        Ok(Self { writer: None, readers, path: path.to_path_buf() })
     }
 
     pub(crate) async fn read(&self) -> Result<Session> {
@@ -84,21 +99,50 @@ impl Sqlite {
 
     pub(crate) async fn write(&self) -> Result<Session> {
         // IMMEDIATE takes the write lock at once: a transaction that reads first could not upgrade it later.
-        Ok(Session::sqlite(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+        let writer = self.writer.as_ref().ok_or_else(|| Error::ReadOnly { path: self.path.clone() })?;
+        Ok(Session::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?))
     }
 
     pub(crate) async fn close(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
     }
 }
 
 /// The error of a connection that cannot be made.
 fn opening(error: sqlx::Error, path: &Path) -> Error {
+    /// SQLite's primary result code for a file whose parts do not fit together.
+    const CORRUPT: &str = "11";
     match Error::from(error) {
-        Error::Database(source) => Error::Open { path: path.to_path_buf(), source },
+        Error::Database(source) => match &source {
+            sqlx::Error::Database(refusal) if refusal.code().as_deref() == Some(CORRUPT) => {
+                Error::Damaged { path: path.to_path_buf(), source }
+            }
+            _ => Error::Open { path: path.to_path_buf(), source },
+        },
         other => other,
     }
+}
+
+/// Whether the file or its folder, where the log has to go, is on a disk or has permissions that keep us from writing.
+fn is_read_only(path: &Path) -> bool {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let refused = |error: std::io::Error| {
+        matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+    };
+    let file = std::fs::OpenOptions::new().append(true).open(path).err().is_some_and(refused);
+    file || tempfile::tempfile_in(folder).err().is_some_and(refused)
+}
+
+/// A connection that only reads. A file in write-ahead mode is read together with its log and an index of that, which
+/// must be there already or be made; without a log, the file is all there is and does not change.
+fn reading(options: SqliteConnectOptions, path: &Path) -> SqliteConnectOptions {
+    let mut log = path.to_path_buf().into_os_string();
+    log.push("-wal");
+    let has_log = std::fs::metadata(PathBuf::from(log)).is_ok_and(|meta| meta.len() > 0);
+    options.read_only(true).immutable(!has_log && is_read_only(path))
 }
 
 /// Looks at a file through a connection that cannot write.
@@ -112,13 +156,10 @@ async fn inspect(path: &Path) -> Result<Found> {
             });
         }
         Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(source) => return Err(Error::File { action: "open", path: path.to_path_buf(), source }),
     }
-    let mut connection = SqliteConnectOptions::new()
-        .filename(path)
-        .read_only(true)
-        .busy_timeout(LOCK_WAIT)
+    let mut connection = reading(SqliteConnectOptions::new().filename(path).busy_timeout(LOCK_WAIT), path)
         .connect()
         .await
         .map_err(|error| opening(error, path))?;

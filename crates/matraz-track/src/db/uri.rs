@@ -14,6 +14,12 @@ pub enum StoreUri {
 impl StoreUri {
     /// Reads `sqlite:///relative.db` and `sqlite:////absolute.db`. A relative path counts from `base`.
     pub fn parse(uri: &str, base: &Path) -> Result<Self> {
+        const DATABASES: [&str; 4] = ["postgresql", "postgres", "mysql", "mssql"];
+        let scheme = uri.split_once("://").map_or("", |(scheme, _)| scheme);
+        // SQLAlchemy's driver follows a `+`.
+        if DATABASES.contains(&scheme.split('+').next().unwrap_or_default()) {
+            return Err(Error::NotYet { scheme: scheme.to_owned() });
+        }
         let refused = || Error::StoreUri { uri: uri.to_owned() };
         let path = uri.strip_prefix("sqlite:///").ok_or_else(refused)?;
         // SQLAlchemy takes options after `?`; none of them is known here, so none is passed over in silence.

@@ -5,6 +5,7 @@
 mod bad_input;
 mod compare;
 mod data;
+mod faults;
 mod frame;
 mod gate;
 mod gc;

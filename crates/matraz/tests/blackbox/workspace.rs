@@ -149,6 +149,12 @@ impl Call {
         self
     }
 
+    #[track_caller]
+    pub fn fails(self) -> Self {
+        assert_ne!(self.code, 0, "stdout: {}\nstderr: {}", self.out, self.err);
+        self
+    }
+
     /// All the words are on standard error.
     #[track_caller]
     pub fn says(self, words: &[&str]) -> Self {

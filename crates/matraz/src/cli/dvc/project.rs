@@ -34,7 +34,7 @@ impl Project {
 /// in a place where nothing can be written.
 pub fn open_to_read(app: &App) -> Result<Repo, Failure> {
     let repo = Repo::open(&app.cwd, &app.places())?;
-    repo.prepare_if_writable();
+    repo.prepare_if_writable()?;
     Ok(repo)
 }
 

@@ -1,6 +1,6 @@
 //! `matraz gate`
 
-use matraz_base::Failure;
+use matraz_base::{Explain, Failure, Kind, Progress};
 use matraz_loop::gate;
 use matraz_loop::run::Runs;
 use matraz_ship::gate::{Report, Rule, Verdict};
@@ -36,7 +36,13 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let run = Runs::existing(&tracker, &experiment)?.find_or_latest(args.run.as_deref())?;
     let report = gate::judge(&run, rules);
     if asked.is_empty() {
-        gate::keep(&tracker, &run, &report)?;
+        match gate::keep(&tracker, &run, &report) {
+            // A verdict counts also where it cannot be written down.
+            Err(error) if error.kind() == Kind::Denied => {
+                app.out.warn(&format!("the verdict is not kept with the run: {error}"));
+            }
+            kept => kept?,
+        }
     }
     if args.json {
         let mut answer = json!(report);

@@ -71,6 +71,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     let tracker = project.tracker()?;
+    let state_dir = project.root.join(matraz_data::repo::DVC_DIR).join("tmp/matraz");
+    // Where the store can only be read, the runs of a killed process stay open.
+    let _ = matraz_loop::record::end_unfinished(&tracker, &project.target, &state_dir);
     match args.command {
         Command::List { all, filter, limit } => {
             let kind = (!all).then(|| format!("tags.`{}` = 'pipeline'", tag::KIND));

@@ -172,6 +172,9 @@ fn predict(args: &Predict, app: &App) -> Result<Exit, Failure> {
     let answer = model.predict(&input, content_type)?;
     match &args.output_path {
         Some(path) => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::metadata(folder).map_err(|source| file_error("write to", folder, source))?;
+            }
             file::write(path, answer.as_bytes()).map_err(|source| file_error("write", path, source))?
         }
         None => app.out.result(&answer),
