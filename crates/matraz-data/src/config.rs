@@ -4,7 +4,7 @@
 //! merge, as DVC does, so that a section may be spread over levels.
 
 mod schema;
-mod syntax;
+pub mod syntax;
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
