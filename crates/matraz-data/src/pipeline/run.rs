@@ -218,7 +218,7 @@ impl<'a, 'r> Reproduction<'a, 'r> {
         let (sender, ended) = mpsc::channel::<JobEnd>();
         thread::scope(|scope| {
             loop {
-                match self.schedule.next() {
+                match self.schedule.advance() {
                     Next::Look(step) => self.look(step),
                     Next::Start(step) => {
                         let n = self.plan.steps[step];
@@ -226,7 +226,7 @@ impl<'a, 'r> Reproduction<'a, 'r> {
                             Ok((job, paths)) => {
                                 self.in_use.insert(step, paths);
                                 let sender = sender.clone();
-                                scope.spawn(move || sender.send(job.run()));
+                                scope.spawn(move || drop(sender.send(job.run())));
                             }
                             Err(failure) => self.fail(step, *failure),
                         }

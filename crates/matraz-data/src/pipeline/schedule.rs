@@ -76,7 +76,7 @@ impl Schedule {
 
     /// What to do now. Steps that come first in the plan are served first; a step that waits for a pool is not overtaken
     /// by later ones that want the same pool.
-    pub fn next(&mut self) -> Next {
+    pub fn advance(&mut self) -> Next {
         let running = self.states.iter().filter(|state| **state == State::Running).count();
         if !self.stopped && running < self.jobs {
             if let Some(step) = self.startable() {
@@ -186,7 +186,7 @@ mod tests {
     fn start_all(schedule: &mut Schedule) -> Vec<usize> {
         let mut started = Vec::new();
         loop {
-            match schedule.next() {
+            match schedule.advance() {
                 Next::Look(step) => schedule.wants(step),
                 Next::Start(step) => started.push(step),
                 Next::Wait | Next::Over => return started,
@@ -207,7 +207,7 @@ mod tests {
         let mut schedule = schedule(&[&[], &[], &[0], &[]], &[], 1, &[]);
         let mut calls = Vec::new();
         loop {
-            match schedule.next() {
+            match schedule.advance() {
                 // The second is up to date.
                 Next::Look(1) => {
                     calls.push("look 1".to_owned());
@@ -219,7 +219,7 @@ mod tests {
                 }
                 Next::Start(step) => {
                     calls.push(format!("start {step}"));
-                    assert_eq!(schedule.next(), Next::Wait);
+                    assert_eq!(schedule.advance(), Next::Wait);
                     schedule.settle(step);
                 }
                 Next::Wait => panic!("nothing runs"),
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(start_all(&mut schedule), [3]);
         schedule.settle(4);
         schedule.settle(3);
-        assert_eq!(schedule.next(), Next::Over);
+        assert_eq!(schedule.advance(), Next::Over);
     }
 
     #[test]
@@ -272,9 +272,9 @@ mod tests {
         assert_eq!(start_all(&mut second), [0, 1]);
         second.stop();
         second.settle(0);
-        assert_eq!(second.next(), Next::Wait);
+        assert_eq!(second.advance(), Next::Wait);
         second.settle(1);
-        assert_eq!(second.next(), Next::Over);
+        assert_eq!(second.advance(), Next::Over);
     }
 
     proptest! {
@@ -302,7 +302,7 @@ mod tests {
             let mut running: Vec<usize> = Vec::new();
             let mut picks = picks.into_iter().cycle();
             loop {
-                match schedule.next() {
+                match schedule.advance() {
                     Next::Look(step) => {
                         prop_assert!(after[step].iter().all(|other| settled.contains(other)));
                         schedule.wants(step);
