@@ -112,6 +112,12 @@ pub enum Error {
         /// The names that the file has.
         known: Vec<String>,
     },
+    /// A pipeline file where one stage was asked for.
+    #[error("stage name not provided, please specify the name as: `{file}:stage_name`")]
+    NoStageName {
+        /// The file as the user sees it.
+        file: String,
+    },
     /// A target that is neither a stage nor a file that defines stages.
     #[error("'{target}' is not a stage")]
     NotAStage {
@@ -175,7 +181,7 @@ pub enum Error {
         paths: Vec<String>,
     },
     /// What a stage should have made, or what a data file tracks, is not there.
-    #[error("output of stage '{stage}' does not exist: {}", paths.join(", "))]
+    #[error("output{} {} does not exist (stage '{stage}')", if paths.len() > 1 { "s" } else { "" }, named(paths))]
     StageOutputMissing {
         /// The stage.
         stage: String,
@@ -201,8 +207,6 @@ pub enum Error {
         cmd: String,
         /// Its exit code.
         code: i32,
-        /// Where its output is kept.
-        log: PathBuf,
     },
     /// The command of a stage could not be run.
     #[error("failed to run: {cmd}")]
@@ -329,16 +333,26 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A stage could not be frozen or let go.
+    #[error("failed to {verb} '{target}' - {cause}")]
+    FreezeFailed {
+        /// `freeze` or `unfreeze`.
+        verb: &'static str,
+        /// What the user wrote.
+        target: String,
+        /// Why; part of the message.
+        cause: Box<Error>,
+    },
     /// The user said no.
     #[error("reproduction aborted by the user")]
     Declined,
     /// Stages failed while others were kept going.
-    #[error("failed to reproduce{} {}", if stages.len() > 1 { " stages:" } else { "" }, stages.iter().map(|stage| format!("'{stage}'")).collect::<Vec<_>>().join(", "))]
+    #[error("failed to reproduce{} {}{}", if stages.len() > 1 { " stages:" } else { "" }, named(stages), reason(cause.as_deref()))]
     ReproFailed {
         /// The stages.
         stages: Vec<String>,
-        /// Why, when one failure ended the run.
-        source: Option<Box<Error>>,
+        /// Why, when one failure ended the run; part of the message.
+        cause: Option<Box<Error>>,
     },
     /// A target is neither an output nor a stage.
     #[error("'{target}' does not exist as an output or a stage name in 'dvc.yaml'")]
@@ -719,15 +733,17 @@ impl Explain for Error {
             Self::IgnorePattern { .. } | Self::IgnoreFileInData { .. } => Kind::Config,
             Self::NotUnicode { .. } | Self::NotData { .. } => Kind::Conflict,
             Self::NoSuchFile { .. } | Self::NoSuchStage { .. } | Self::NotAStage { .. } => Kind::Missing,
+            Self::NoStageName { .. } => Kind::Missing,
             Self::MissingDependency { .. } | Self::StageOutputMissing { .. } | Self::MissingParams { .. } => {
                 Kind::Missing
             }
             Self::IgnoredOutput { .. } | Self::GitIgnoredFile { .. } | Self::Cycle { .. } => Kind::Config,
             Self::DuplicateOutput { .. } | Self::OverlappingOutputs { .. } => Kind::Config,
             Self::StageInsideOutput { .. } | Self::OutsideOutput { .. } => Kind::Config,
+            Self::FreezeFailed { cause, .. } => cause.kind(),
             Self::CommandFailed { .. } | Self::CommandNotRun { .. } => Kind::Failed,
-            Self::ReproFailed { source, .. } => match source {
-                Some(source) if source.kind() == Kind::Interrupted => Kind::Interrupted,
+            Self::ReproFailed { cause, .. } => match cause {
+                Some(cause) if cause.kind() == Kind::Interrupted => Kind::Interrupted,
                 _ => Kind::Failed,
             },
             Self::GitTrackedOutput { .. } | Self::Declined => Kind::Conflict,
@@ -799,18 +815,19 @@ impl Explain for Error {
             Self::GitIgnoredFile { .. } => Some("take it out of `.gitignore`: git must keep it".into()),
             Self::MissingDependency { .. } => Some("make it, or fetch it with `matraz pull`".into()),
             Self::MissingParams { .. } => Some("add them, or take them out of the stage".into()),
-            Self::CommandFailed { log, .. } => Some(format!("its output is kept in {}", log.display())),
+            Self::CommandFailed { stage, .. } => Some(format!("its output is kept: `matraz logs {stage}`")),
             Self::CommandNotRun { source, .. } => source.hint(),
             Self::GitTrackedOutput { path } => {
                 Some(format!("run `git rm -r --cached '{0}'` and commit, then try again", path.display()))
             }
             Self::OutsideOutput { .. } => Some("say `cache: false` for it".into()),
-            Self::ReproFailed { source: Some(source), .. } => source.hint(),
             Self::Move { source, .. } => match &**source {
                 // `move` has no `--force`.
                 Self::InTheWay { .. } => Some("take it away first".into()),
                 other => other.hint(),
             },
+            Self::FreezeFailed { cause, .. } => cause.hint(),
+            Self::ReproFailed { cause: Some(cause), .. } => cause.hint(),
             Self::IgnoreFileInData { .. } => {
                 Some("move its patterns to the .dvcignore beside the tracked folder".into())
             }
@@ -858,7 +875,7 @@ impl Explain for Error {
             Self::Config { place, .. } => place.as_ref(),
             Self::IgnorePattern { place, .. } => Some(place),
             Self::Definition { place, .. } | Self::NoPath { place, .. } => Some(place),
-            Self::ReproFailed { source: Some(source), .. } => source.place(),
+            Self::ReproFailed { cause: Some(cause), .. } => cause.place(),
             Self::CollectFailed { source, .. } => source.place(),
             Self::NotYet { place, .. } => place.as_deref(),
             _ => None,
@@ -875,4 +892,24 @@ fn list(paths: &[PathBuf]) -> String {
         lines.push(format!("and {} more", paths.len() - SHOWN));
     }
     if lines.len() == 1 { lines.swap_remove(0) } else { format!("\n  {}", lines.join("\n  ")) }
+}
+
+/// `'a', 'b' and 'c'`.
+fn named(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// What follows the message of a failure: all that led to it.
+fn reason(cause: Option<&Error>) -> String {
+    let mut text = String::new();
+    let mut next = cause.map(|cause| cause as &dyn std::error::Error);
+    while let Some(error) = next {
+        text.push_str(&format!(": {error}"));
+        next = error.source();
+    }
+    text
 }

@@ -157,6 +157,25 @@ impl Index {
         self.stages.iter().find(|stage| stage.address == *address)
     }
 
+    /// The one stage that a target names; groups and whole `dvc.yaml` files are refused.
+    pub fn find_one(&self, target: &str, cwd: &Path) -> Result<usize> {
+        let address = address_of(target, cwd);
+        if address.name.is_none() && address.file.file_name().is_some_and(|name| name == PIPELINE_FILE) {
+            return Err(Error::NoStageName { file: relative(&address.file, cwd) });
+        }
+        if let Some(n) = self.stages.iter().position(|stage| stage.address == address) {
+            return Ok(n);
+        }
+        match (self.find(target, cwd)?.first(), address.name) {
+            (Some(_), Some(name)) => {
+                let stages = self.stages.iter().filter(|stage| stage.address.file == address.file);
+                let known = stages.filter_map(|stage| stage.address.name.clone()).collect();
+                Err(Error::NoSuchStage { name, file: relative(&address.file, cwd), known })
+            }
+            _ => Err(Error::NotAStage { target: target.to_owned() }),
+        }
+    }
+
     /// The stages that `target` means to a person in the folder `cwd`, as numbers into [`stages`](Self::stages): the
     /// name of a stage or group of the `dvc.yaml` there, `file:name`, or the path of a `dvc.yaml` or `.dvc` file.
     pub fn find(&self, target: &str, cwd: &Path) -> Result<Vec<usize>> {

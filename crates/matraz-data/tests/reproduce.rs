@@ -105,7 +105,7 @@ impl Project {
             pools: Pools::new(),
             on_failure: OnFailure::Stop,
             confirm: None,
-            forget_ignored_on_failure: false,
+            fail_as_dvc: false,
             shell: "/bin/sh".into(),
             env: Vec::new(),
             show: &show,
@@ -204,7 +204,7 @@ fn a_failure_keeps_what_was_done_and_its_output() {
     let (report, notes) = project.repro(|_| {});
     let error = report.unwrap_err();
     assert_eq!(error.to_string(), "failed to reproduce 'train'");
-    let Error::ReproFailed { source: Some(cause), .. } = &error else { panic!("{error:?}") };
+    let Error::ReproFailed { cause: Some(cause), .. } = &error else { panic!("{error:?}") };
     let Error::CommandFailed { code: 3, log, .. } = cause.as_ref() else { panic!("{cause:?}") };
     assert!(fs::read_to_string(log).unwrap().ends_with("\nwhy it fails\n"));
     assert_eq!(notes, ["prepare ran", "train failed"]);
@@ -235,7 +235,7 @@ fn missing_things_are_named() {
         breaks();
         let (report, _) = project.repro(|_| {});
         match report {
-            Err(Error::ReproFailed { source: Some(cause), .. }) => {
+            Err(Error::ReproFailed { cause: Some(cause), .. }) => {
                 assert_eq!(cause.to_string(), message, "{name}")
             }
             Ok(_) => assert!(message.is_empty(), "{name}"),
@@ -245,7 +245,7 @@ fn missing_things_are_named() {
     }
     project.write("dvc.yaml", "stages:\n  s: {cmd: 'true', params: [a.b], outs: [o]}\n");
     let (report, _) = project.repro(|_| {});
-    let Err(Error::ReproFailed { source: Some(cause), .. }) = report else { panic!("{report:?}") };
+    let Err(Error::ReproFailed { cause: Some(cause), .. }) = report else { panic!("{report:?}") };
     assert_eq!(cause.to_string(), "parameters 'a.b' are missing from 'params.yaml' (stage 's')");
 }
 
@@ -317,7 +317,7 @@ fn outputs_outside_the_project_are_not_removed() {
     fs::write(&outside, "data").unwrap();
     project.write("dvc.yaml", "stages:\n  s: {cmd: echo 1 > ../precious, outs: [../precious]}\n");
     let (report, _) = project.repro(|_| {});
-    let Err(Error::ReproFailed { source: Some(cause), .. }) = report else { panic!("{report:?}") };
+    let Err(Error::ReproFailed { cause: Some(cause), .. }) = report else { panic!("{report:?}") };
     assert!(matches!(*cause, Error::OutsideOutput { .. }), "{cause}");
     assert_eq!(fs::read_to_string(outside).unwrap(), "data");
 }

@@ -83,6 +83,17 @@ impl Explain for CliError {
     }
 }
 
+/// Refuses an option that only Matraz's own grammar has, when the user speaks another one.
+pub fn only_in_matraz(app: &App, option: &str, given: bool) -> Result<(), CliError> {
+    if !given || app.grammar == Grammar::Matraz {
+        return Ok(());
+    }
+    Err(CliError::Usage {
+        message: format!("`{}` has no option `{option}`", app.grammar.program()),
+        hint: Some("`matraz` has it, under the same command".into()),
+    })
+}
+
 /// A parsed command line of one grammar.
 pub(crate) trait CommandLine: FromArgMatches + clap::CommandFactory {
     fn globals(&self) -> &Globals;

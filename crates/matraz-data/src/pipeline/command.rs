@@ -85,12 +85,7 @@ impl Job<'_> {
                 return Err(Error::Interrupted);
             }
             if !ended.status.success() {
-                return Err(Error::CommandFailed {
-                    stage: self.name.clone(),
-                    cmd: text,
-                    code: ended.code(),
-                    log: ran.log.clone(),
-                });
+                return Err(Error::CommandFailed { stage: self.name.clone(), cmd: text, code: ended.code() });
             }
         }
         Ok(())

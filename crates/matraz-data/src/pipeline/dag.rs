@@ -80,7 +80,8 @@ fn outputs(index: &Index, cwd: &Path) -> Dag {
             }
         }
     }
-    edges.dedup();
+    let mut seen = BTreeSet::new();
+    edges.retain(|edge| seen.insert(*edge));
     Dag { nodes: all.iter().map(|(_, path)| relative(path, cwd)).collect(), edges }
 }
 

@@ -84,6 +84,14 @@ impl Graph {
         self.walk(starts, |stage| &self.needs[stage], None)
     }
 
+    /// Like [`upstream`](Self::upstream); stages that do not need one another come in the order of the project's files,
+    /// whatever the order of `starts`.
+    pub fn upstream_in_order(&self, starts: &[usize]) -> Vec<usize> {
+        let mut members = self.upstream(starts);
+        members.sort_unstable();
+        self.upstream(&members)
+    }
+
     /// All of `starts` and what depends on them, each after what it needs.
     pub fn downstream(&self, starts: &[usize]) -> Vec<usize> {
         let members: HashSet<usize> =
@@ -256,7 +264,10 @@ impl<'s> Outputs<'s> {
         let mut makers: Vec<usize> = self.around(path).map(|(_, stage)| stage).into_iter().collect();
         let below =
             self.0.range::<Path, _>((std::ops::Bound::Excluded(path.as_path()), std::ops::Bound::Unbounded));
+        let around = makers.len();
         makers.extend(below.take_while(|(inner, _)| inner.starts_with(path)).map(|(_, stage)| *stage));
+        // In the order in which the project's files name them.
+        makers[around..].sort_unstable();
         makers
     }
 }

@@ -6,6 +6,7 @@ pub mod content;
 pub mod dag;
 pub mod graph;
 pub mod limits;
+mod listings;
 mod locks;
 pub mod logs;
 pub mod plan;
@@ -17,6 +18,7 @@ mod save;
 pub mod schedule;
 mod stage_run;
 pub mod watch;
+pub mod why;
 
 pub use changes::Changes;
 pub use graph::Graph;

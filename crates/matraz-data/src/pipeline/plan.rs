@@ -64,11 +64,14 @@ pub fn plan(repo: &Repo, index: &Index, request: &Request) -> Result<Plan> {
     }
     let graph = whole.without_frozen(&index.stages);
     let steps = match request.reach {
-        _ if targets.is_empty() && request.reach != Reach::All => Vec::new(),
+        // Patterns that match nothing run nothing.
+        _ if targets.is_empty() && request.glob && request.reach != Reach::All => Vec::new(),
+        // A `dvc.yaml` without stages stands for the whole project, as in DVC.
+        _ if targets.is_empty() => graph.upstream(&(0..graph.len()).collect::<Vec<_>>()),
         Reach::All => graph.upstream(&(0..graph.len()).collect::<Vec<_>>()),
         Reach::Downstream => graph.downstream(&targets),
         Reach::Pipeline => graph.pipelines_of(&targets),
-        Reach::Upstream | Reach::Single => graph.upstream(&targets),
+        Reach::Upstream | Reach::Single => graph.upstream_in_order(&targets),
     };
     let after = order(&whole, &steps);
     Ok(Plan { steps, graph: Some(graph), after })
@@ -88,7 +91,8 @@ fn order(whole: &Graph, steps: &[usize]) -> Vec<Vec<usize>> {
     after
 }
 
-fn targets(index: &Index, request: &Request) -> Result<Vec<usize>> {
+/// The stages that were asked for, in that order, each once.
+pub fn targets(index: &Index, request: &Request) -> Result<Vec<usize>> {
     let default = [PIPELINE_FILE.to_owned()];
     let wanted = if request.targets.is_empty() { &default[..] } else { &request.targets[..] };
     let mut found: Vec<usize> = Vec::new();

@@ -83,8 +83,9 @@ pub struct RunOptions<'o> {
     pub on_failure: OnFailure,
     /// Asked before every stage that has to act.
     pub confirm: Option<Confirm<'o>>,
-    /// When the whole fails, take new lines out of `.gitignore` again, as DVC does.
-    pub forget_ignored_on_failure: bool,
+    /// A failure leaves what it leaves in DVC: when the whole fails, new lines are taken out of `.gitignore` again, and the
+    /// outputs of a stage that lacks what it reads are removed.
+    pub fail_as_dvc: bool,
     /// The shell that runs commands, an absolute path.
     pub shell: PathBuf,
     /// Variables for the environment of every command.
@@ -148,7 +149,7 @@ pub fn run(
     runner.contents.look_at(plan.steps.iter().map(|&n| &runner.stages[n]))?;
     let schedule = Schedule::new(&plan.after, claims, jobs, pools);
     let outcome = Reproduction::new(&mut runner, &plan, schedule).go();
-    if let (true, true, Some(git)) = (outcome.is_err(), options.forget_ignored_on_failure, &repo.git) {
+    if let (true, true, Some(git)) = (outcome.is_err(), options.fail_as_dvc, &repo.git) {
         for (_, path) in &runner.ignored {
             git.stop_ignoring(path)?;
         }
@@ -258,7 +259,7 @@ impl<'a, 'r> Reproduction<'a, 'r> {
         }
         let cwd = &runner.options.request.cwd;
         let names = runner.report.failed.iter().map(|address| address.display(cwd)).collect();
-        Err(Error::ReproFailed { stages: names, source: None })
+        Err(Error::ReproFailed { stages: names, cause: None })
     }
 
     /// Finds out what a step has to do, and does all but running its command.
@@ -333,7 +334,7 @@ impl<'a, 'r> Reproduction<'a, 'r> {
                 self.runner.progress.warn(&error.to_string());
             } else if self.fatal.is_none() {
                 self.say_what_still_runs(&name);
-                self.fatal = Some(Error::ReproFailed { stages: vec![name], source: Some(Box::new(error)) });
+                self.fatal = Some(Error::ReproFailed { stages: vec![name], cause: Some(Box::new(error)) });
             }
             return;
         }
@@ -364,7 +365,10 @@ impl<'a, 'r> Reproduction<'a, 'r> {
         let names: Vec<String> =
             steps.iter().map(|&step| format!("'{}'", self.runner.name(self.plan.steps[step]))).collect();
         let noun = if names.len() > 1 { "Stages" } else { "Stage" };
-        let names = names.join(", ");
+        let names = match names.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+            _ => names.concat(),
+        };
         self.runner.progress.warn(&format!("{noun} {names} will be skipped due to this failure"));
         for step in steps {
             self.schedule.skip(step);

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::changes;
+use super::listings;
 use super::run::Runner;
 use super::run_cache::RunCache;
 use crate::checkout::{self, Wanted};
@@ -33,6 +34,7 @@ pub(super) fn save(runner: &mut Runner<'_>, step: usize, n: usize) -> Result<Opt
         value = Some(runner.run_cache.save(&entry, &mut warn)?);
     }
     dump(runner, step, n, entry)?;
+    listings::remember(runner.repo, &mut runner.cache, &runner.stages[n], runner.progress, runner.interrupt)?;
     Ok(value)
 }
 
@@ -185,9 +187,11 @@ fn dump(runner: &mut Runner<'_>, step: usize, n: usize, entry: LockEntry) -> Res
     insert(&mut lock, step, &mut runner.entered, &stage.address, name, entry.clone());
     stage.lock = Some(entry);
     if lock.save()? {
-        let verb = if generated { "Generating" } else { "Updating" };
         let shown = crate::stage::address::relative(&lock.path, &runner.options.request.cwd);
-        runner.progress.say(&format!("{verb} lock file '{shown}'"));
+        if generated {
+            runner.progress.say(&format!("Generating lock file '{shown}'"));
+        }
+        runner.progress.say(&format!("Updating lock file '{shown}'"));
         runner.report.to_track.push(lock.path);
     }
     Ok(())

@@ -61,7 +61,7 @@ impl<'r> Runner<'r> {
                 && !self.is_changed(n, true, needs)?
                 && self.bring_back(n)?
             {
-                return Ok(Look::Done(self.skip(n, &name)));
+                return Ok(Look::Done(Done::Unchanged));
             }
         }
         if let Some(confirm) = self.options.confirm
@@ -93,13 +93,21 @@ impl<'r> Runner<'r> {
         if !force && self.options.pull {
             self.pull_missing_deps(n)?;
         }
+        // A forced command runs whatever there is; what it read is looked at afterwards.
+        if force {
+            return Ok(Look::MustRun);
+        }
         let before = self.stages[n].clone();
         let missing = changes::refresh_deps(&mut self.stages[n], &mut self.contents)?;
         if !missing.is_empty() {
+            if self.options.fail_as_dvc {
+                removal::remove_outs(&before)?;
+                self.contents.forget_all();
+            }
             self.stages[n] = before;
             return Err(Box::from(Error::MissingDependency { stage: name.to_owned(), paths: missing }));
         }
-        if !force && let Some((key, value)) = self.restore(n, &before, name)? {
+        if let Some((key, value)) = self.restore(n, &before, name)? {
             save::save(self, step, n)?;
             return Ok(Look::Done(Done::Restored { key, value }));
         }

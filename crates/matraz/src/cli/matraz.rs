@@ -12,6 +12,7 @@ pub mod reference;
 pub mod rollback;
 pub mod runs;
 pub mod shims;
+pub mod why;
 
 use clap::{Parser, Subcommand};
 use matraz_base::Failure;
@@ -53,6 +54,7 @@ enum Command {
     #[command(hide = true)]
     Gen(reference::Args),
     Shims(shims::Args),
+    Why(why::Args),
 }
 
 impl CommandLine for Cli {
@@ -74,7 +76,7 @@ impl CommandLine for Cli {
                 "Other repositories",
                 &["import", "import-url", "update", "get", "get-url", "list", "list-url", "du"],
             ),
-            ("Pipeline", &["repro", "logs", "dag", "params", "metrics", "plots"]),
+            ("Pipeline", &["repro", "why", "logs", "dag", "params", "metrics", "plots"]),
             ("Runs", &["runs", "experiments", "artifacts", "server"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
             ("This program", &["shims", "completion", "version", "git-hook"]),
@@ -97,6 +99,7 @@ impl CommandLine for Cli {
             Command::Rollback(args) => rollback::run(args, app),
             Command::Completion(args) => completion::run(args, app),
             Command::Shims(args) => shims::run(args, app),
+            Command::Why(args) => why::run(args, app),
         }
     }
 }

@@ -190,3 +190,105 @@ fn a_running_stage_can_be_followed_and_a_killed_one_is_told() {
     assert_eq!(logs(), "lost");
     w.write("go", "");
 }
+
+#[test]
+fn why_names_every_difference_with_its_values() {
+    let w = Workspace::project();
+    w.write("data/a", "1\n");
+    w.write("data/b", "2\n");
+    w.write("data/sub/c", "3\n");
+    w.write("params.yaml", "lr: 0.1\nnet: {layers: 2, act: relu}\n");
+    let stages = |cmd: &str| {
+        format!(
+            "stages:\n  prepare:\n    cmd: cat data/a > mid\n    deps: [data]\n    outs: [mid]\n  train:\n    cmd: {cmd}\n    \
+             deps: [mid]\n    params: [lr, net]\n    outs: [model]\n  other:\n    cmd: echo > other\n    outs: [other]\n"
+        )
+    };
+    w.write("dvc.yaml", &stages("cp mid model"));
+    w.matraz(&["why", "train"])
+        .succeeds()
+        .prints(&["it has not run yet", "prepare, which comes before it, runs"]);
+    w.matraz(&["repro"]).succeeds();
+    let nothing = w.matraz(&["why", "--json"]).succeeds().json();
+    assert_eq!(nothing.as_array().unwrap().len(), 3);
+    assert!(
+        nothing
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|why| why["runs"] == false && why["reasons"] == serde_json::json!([]))
+    );
+    w.matraz(&["why", "train"]).succeeds().prints(&["train: nothing, it is up to date"]);
+
+    w.write("data/a", "changed\n");
+    w.write("data/sub/new", "4\n");
+    fs::remove_file(w.path("data/b")).unwrap();
+    w.write("params.yaml", "lr: 0.2\nnet: {layers: 3, act: relu}\n");
+    w.write("dvc.yaml", &stages("cp mid  model"));
+    fs::remove_file(w.path("model")).unwrap();
+    let before = w.files();
+    let why = w.matraz(&["why", "prepare", "train", "--json"]).succeeds().json();
+    let data = &why[0]["reasons"][0];
+    assert_eq!(
+        (&data["kind"], &data["path"], &data["change"]),
+        (&"dependency".into(), &"data".into(), &"modified".into())
+    );
+    assert_eq!(data["files"], serde_json::json!({"added": ["sub/new"], "modified": ["a"], "deleted": ["b"]}));
+    assert!(data["old"].as_str().unwrap().ends_with(".dir") && data["old"] != data["new"], "{data}");
+    let reasons: Vec<String> =
+        why[1]["reasons"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    let has = |words: &[&str]| reasons.iter().any(|reason| words.iter().all(|word| reason.contains(word)));
+    assert!(has(&["command", "cp mid model", "cp mid  model"]), "{reasons:?}");
+    assert!(has(&["\"lr\"", "0.1", "0.2"]) && has(&["net.layers", "\"old\":2", "\"new\":3"]), "{reasons:?}");
+    assert!(
+        !has(&["act"]) && has(&["output", "model", "deleted"]) && has(&["upstream", "prepare"]),
+        "{reasons:?}"
+    );
+    w.matraz(&["why", "train"]).succeeds().prints(&[
+        "lr of params.yaml changed: 0.1 → 0.2",
+        "+ cp mid  model",
+        "model, which it makes, is not there",
+    ]);
+    w.matraz(&["why", "nobody"]).ends_with(4);
+    assert_eq!(w.files(), before);
+}
+
+#[test]
+fn a_run_that_was_killed_before_it_was_recorded_is_made_good() {
+    let w = Workspace::project();
+    w.write("in", "1\n");
+    w.write("dvc.yaml", "stages:\n  a:\n    cmd: cp in a\n    deps: [in]\n    outs: [a]\n  b:\n    cmd: cat a > b; echo > begun; until test -e stop; do sleep 0.05; done\n    deps: [a]\n    outs: [b]\n");
+    let mut child = w.start(&["repro"]);
+    until("the second stage runs", || w.path("begun").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    w.write("stop", "");
+    assert!(w.read("dvc.lock").contains("  a:") && !w.read("dvc.lock").contains("  b:"));
+    // What the command has made by then is no result: it runs again, and the first stage does not.
+    w.write(
+        "dvc.yaml",
+        &w.read("dvc.yaml").replace("; echo > begun; until test -e stop; do sleep 0.05; done", ""),
+    );
+    w.matraz(&["repro"]).succeeds().prints(&["Stage 'a' didn't change", "Running stage 'b'"]);
+    // Killed after the run was stored and before the lock file was written: the run comes back.
+    let lock = w.read("dvc.lock");
+    let a_alone = &lock[..lock.find("  b:").unwrap()];
+    w.write("dvc.lock", a_alone);
+    w.matraz(&["repro"]).succeeds().prints(&["Stage 'b' is cached"]);
+    assert_eq!(w.read("dvc.lock"), lock);
+}
+
+#[test]
+fn stages_and_the_graph_are_listed_as_json() {
+    let w = Workspace::project();
+    w.write("dvc.yaml", "stages:\n  a:\n    cmd: echo > a\n    outs: [a]\n  b:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n");
+    let dag = w.matraz(&["dag", "--json"]).succeeds().json();
+    assert_eq!(dag, serde_json::json!({"nodes": ["a", "b"], "edges": [{"from": "a", "to": "b"}]}));
+    let list = w.matraz(&["stage", "list", "--json"]).succeeds().json();
+    assert_eq!((&list[1]["stage"], &list[1]["deps"]), (&"b".into(), &serde_json::json!(["a"])));
+    w.matraz(&["dvc", "dag", "--json"]).ends_with(254);
+    w.matraz(&["dvc", "freeze", "dvc.yaml", "b", "nobody"])
+        .ends_with(1)
+        .says(&["name not provided", "failed to freeze 'nobody'"]);
+    assert!(w.read("dvc.yaml").contains("frozen: true"));
+}

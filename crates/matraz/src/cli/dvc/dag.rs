@@ -1,10 +1,12 @@
 //! `dvc dag`, `matraz dag`
 
-use matraz_base::Failure;
+use matraz_base::{Failure, Kind};
 use matraz_data::pipeline::dag::{self, DagOptions};
 use matraz_data::{Index, Repo};
+use serde_json::json;
 
 use crate::app::App;
+use crate::cli::{CliError, only_in_matraz};
 use crate::exit::Exit;
 
 /// Show which stage needs which
@@ -22,7 +24,7 @@ pub struct Args {
     #[arg(long)]
     md: bool,
     /// Each `foreach` or `matrix` group as one node
-    #[arg(long, conflicts_with = "outs")]
+    #[arg(long)]
     collapse_foreach_matrix: bool,
     /// The whole pipeline of the target
     #[arg(long)]
@@ -30,9 +32,17 @@ pub struct Args {
     /// Outputs instead of stages
     #[arg(short, long)]
     outs: bool,
+    /// Print JSON (Matraz's own grammar alone)
+    #[arg(long, conflicts_with_all = ["dot", "mermaid", "md"])]
+    json: bool,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    only_in_matraz(app, "--json", args.json)?;
+    if args.outs && args.collapse_foreach_matrix {
+        let message = "`--outs` and `--collapse-foreach-matrix` are mutually exclusive".into();
+        return Err(CliError::Refused { message, kind: Kind::Conflict }.into());
+    }
     let repo = Repo::open(&app.cwd, &app.places())?;
     let index = Index::load(&repo)?;
     let options = DagOptions {
@@ -42,6 +52,12 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         collapse: args.collapse_foreach_matrix,
     };
     let dag = dag::dag(&repo, &index, &options, &app.cwd)?;
+    if args.json {
+        let name = |n: usize| &dag.nodes[n];
+        let edges: Vec<_> = dag.edges.iter().map(|&(a, b)| json!({"from": name(a), "to": name(b)})).collect();
+        app.out.json(&json!({"nodes": dag.nodes, "edges": edges}));
+        return Ok(Exit::OK);
+    }
     let text = match (args.dot, args.mermaid, args.md) {
         (true, ..) => dag.to_dot(),
         (_, _, true) => format!("```mermaid\n{}\n```", dag.to_mermaid()),

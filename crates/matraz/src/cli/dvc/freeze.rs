@@ -1,9 +1,9 @@
 //! `dvc freeze`
 
-use matraz_base::Failure;
-use matraz_data::Index;
+use matraz_base::{Failure, Progress};
 use matraz_data::stage::address::relative;
 use matraz_data::stage::edit;
+use matraz_data::{Error, Index};
 
 use super::project::Project;
 use crate::app::App;
@@ -21,19 +21,38 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     set(&args.targets, app, true)
 }
 
-/// Freezes or thaws the targets.
+/// Freezes or thaws the targets; one that cannot be is told, and the others go on.
 pub fn set(targets: &[String], app: &App, frozen: bool) -> Result<Exit, Failure> {
     let project = Project::open(app)?;
+    let verb = if frozen { "freeze" } else { "unfreeze" };
+    let mut failed = None;
     for target in targets {
-        let mut index = Index::load(&project.repo)?;
-        for n in index.find(target, &app.cwd)? {
-            let stage = &mut index.stages[n];
-            edit::set_frozen(stage, frozen)?;
-            if let Some(name) = &stage.address.name {
-                let file = relative(&stage.address.file, &app.cwd);
-                app.out.line(&format!("Modifying stage '{name}' in '{file}'"));
-            }
+        if let Err(error) = set_one(&project, target, app, frozen)
+            && let Some(earlier) = failed.replace((target, error))
+        {
+            tell(app, verb, &earlier);
         }
     }
-    Ok(Exit::OK)
+    match failed {
+        None => Ok(Exit::OK),
+        Some((target, error)) => {
+            Err(Error::FreezeFailed { verb, target: target.clone(), cause: Box::new(error) }.into())
+        }
+    }
+}
+
+fn tell(app: &App, verb: &str, (target, error): &(&String, Error)) {
+    app.out.error(&format!("ERROR: failed to {verb} '{target}' - {error}"));
+}
+
+fn set_one(project: &Project, target: &str, app: &App, frozen: bool) -> Result<(), Error> {
+    let mut index = Index::load(&project.repo)?;
+    let n = index.find_one(target, &app.cwd)?;
+    let stage = &mut index.stages[n];
+    edit::set_frozen(stage, frozen)?;
+    if let Some(name) = &stage.address.name {
+        let file = relative(&stage.address.file, &app.cwd);
+        app.out.say(&format!("Modifying stage '{name}' in '{file}'"));
+    }
+    Ok(())
 }

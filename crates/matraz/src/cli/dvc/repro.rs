@@ -10,6 +10,7 @@ use matraz_data::pipeline::{self, OnFailure, Pools, Reach, Request, RunOptions, 
 use matraz_loop::Settings;
 use matraz_loop::record::{Context, End, Recorded, Recorder};
 
+use super::project::say_how_to_track;
 use crate::app::App;
 use crate::cli::table::figure;
 use crate::exit::Exit;
@@ -55,10 +56,10 @@ pub struct Args {
     #[arg(long)]
     dry: bool,
     /// After a failure run the stages that do not depend on it
-    #[arg(short, long, conflicts_with = "ignore_errors")]
+    #[arg(short, long, overrides_with = "ignore_errors")]
     keep_going: bool,
     /// After a failure run all other stages
-    #[arg(long)]
+    #[arg(long, overrides_with = "keep_going")]
     ignore_errors: bool,
     /// Targets are patterns of stage names
     #[arg(long)]
@@ -149,7 +150,7 @@ pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> 
             _ => OnFailure::Stop,
         },
         confirm: if interactive { Some(&confirm) } else { None },
-        forget_ignored_on_failure: app.grammar == Grammar::Dvc,
+        fail_as_dvc: app.grammar == Grammar::Dvc,
         shell: app.env.shell.as_ref().map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from),
         env: environment(app, repo),
         show: &|piece| match jobs {
@@ -186,19 +187,11 @@ fn environment(app: &App, repo: &Repo) -> Vec<(String, String)> {
 }
 
 fn tell(app: &App, repo: &Repo, report: &RunReport) {
-    if !report.to_track.is_empty() && repo.git.is_some() && !repo.config.flag("core", "autostage", false) {
-        let files: Vec<String> = report
-            .to_track
-            .iter()
-            .map(|path| matraz_data::stage::address::relative(path, &app.cwd))
-            .map(|path| matraz_data::stage::template::quote(&path))
-            .collect();
-        app.out.say(&format!("\nTo track the changes with git, run:\n\n\tgit add {}", files.join(" ")));
-    }
+    say_how_to_track(app, repo, &report.to_track);
     if report.reproduced.is_empty() {
         app.out.say("Data and pipelines are up to date.");
     } else {
-        let program = if app.grammar == Grammar::Dvc { "dvc" } else { "matraz" };
+        let program = app.grammar.program();
         app.out.say(&format!("Use `{program} push` to send your updates to remote storage."));
     }
 }

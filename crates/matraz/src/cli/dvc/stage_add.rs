@@ -78,7 +78,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         desc: args.desc.clone(),
     };
     let project = Project::open(app)?;
-    let (_, files) = edit::add(&project.repo, &app.cwd, &new, args.force)?;
+    let (_, mut files) = edit::add(&project.repo, &app.cwd, &new, args.force)?;
+    files.sort();
+    files.dedup();
     project.repo.stage_for_git(&files)?;
     app.out.say(&format!("Added stage '{}' in '{PIPELINE_FILE}'", new.name));
     if args.run {

@@ -5,9 +5,10 @@ use matraz_data::stage::edit;
 use matraz_data::stage::{PIPELINE_FILE, Stage};
 use matraz_data::target::{self, TargetOptions};
 use matraz_data::{Index, Repo};
+use serde_json::json;
 
 use crate::app::App;
-use crate::cli::table;
+use crate::cli::{only_in_matraz, table};
 use crate::exit::Exit;
 
 /// List stages and what they make
@@ -27,12 +28,16 @@ pub struct Args {
     /// Names alone
     #[arg(long, visible_alias = "names-only")]
     name_only: bool,
+    /// Print JSON (Matraz's own grammar alone)
+    #[arg(long)]
+    json: bool,
 }
 
 /// Descriptions are cut to this many characters.
 const WIDTH: usize = 80;
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    only_in_matraz(app, "--json", args.json)?;
     let repo = Repo::open(&app.cwd, &app.places())?;
     let index = Index::load(&repo)?;
     let stages: Vec<&Stage> = if args.all {
@@ -44,6 +49,22 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         let chosen = target::select(&repo, &index, targets, options, &app.cwd)?;
         chosen.iter().map(|selection| &index.stages[selection.stage]).collect()
     };
+    if args.json {
+        let paths = |paths: Vec<&String>| json!(paths);
+        let rows = stages.iter().map(|stage| {
+            json!({
+                "stage": stage.address.display(&app.cwd),
+                "cmd": stage.cmd.iter().flat_map(|cmd| cmd.lines()).collect::<Vec<_>>(),
+                "deps": paths(stage.deps.iter().map(|dep| &dep.def_path).collect()),
+                "params": paths(stage.params.iter().map(|file| &file.def_path).collect()),
+                "outs": paths(stage.outs.iter().map(|out| &out.def_path).collect()),
+                "frozen": stage.frozen,
+                "desc": stage.desc,
+            })
+        });
+        app.out.json(&rows.collect());
+        return Ok(Exit::OK);
+    }
     let rows: Vec<Vec<String>> = stages
         .iter()
         .map(|stage| {
