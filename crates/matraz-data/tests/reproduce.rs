@@ -203,9 +203,13 @@ fn a_failure_keeps_what_was_done_and_its_output() {
     project.write("dvc.yaml", &broken);
     let (report, notes) = project.repro(|_| {});
     let error = report.unwrap_err();
-    assert_eq!(error.to_string(), "failed to reproduce 'train'");
+    assert_eq!(
+        error.to_string(),
+        "failed to reproduce 'train': failed to run: echo why it fails >&2; exit 3, exited with 3"
+    );
     let Error::ReproFailed { cause: Some(cause), .. } = &error else { panic!("{error:?}") };
-    let Error::CommandFailed { code: 3, log, .. } = cause.as_ref() else { panic!("{cause:?}") };
+    assert!(matches!(cause.as_ref(), Error::CommandFailed { code: 3, .. }), "{cause:?}");
+    let log = &logs::of_stage(&project.repo, "train").unwrap()[0].log;
     assert!(fs::read_to_string(log).unwrap().ends_with("\nwhy it fails\n"));
     assert_eq!(notes, ["prepare ran", "train failed"]);
     assert!(project.read("dvc.lock").contains("prepare") && !project.read("dvc.lock").contains("train"));
