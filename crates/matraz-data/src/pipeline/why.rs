@@ -120,7 +120,14 @@ pub fn why(
         interrupt,
     };
     let stages: Vec<&Stage> = plan.steps.iter().map(|&n| &index.stages[n]).collect();
-    let found = changes::of_stages(repo, &mut explainer.cache, &stages, &mut explainer.contents, interrupt)?;
+    let found = changes::of_stages(
+        repo,
+        &mut explainer.cache,
+        &stages,
+        &mut explainer.contents,
+        changes::Updates::Ignored,
+        interrupt,
+    )?;
     let mut upstream: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut answers = HashMap::new();
     for ((&n, stage), changes) in plan.steps.iter().zip(&stages).zip(&found) {
