@@ -575,6 +575,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A tuple among the values that are read from a Python file.
+    #[error("'{key}' in '{}' is a tuple, which cannot be compared on its own", path.display())]
+    TupleParam {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        key: String,
+    },
     /// A plot of a kind of file that holds no rows.
     #[error("'{}' cannot be plotted: only JSON, YAML, CSV and TSV are", path.display())]
     NotAPlotFile {
@@ -759,7 +767,7 @@ impl Explain for Error {
             Self::NotAPlotFile { .. } | Self::PlotTable { .. } | Self::PlotNoRows { .. } => Kind::Config,
             Self::PlotEmptyList | Self::PlotNoFirstRow | Self::PlotSameSeries { .. } => Kind::Config,
             Self::PlotSources { .. } | Self::PlotJoin { .. } | Self::BadTemplate { .. } => Kind::Config,
-            Self::NoPlaceholder { .. } => Kind::Config,
+            Self::NoPlaceholder { .. } | Self::TupleParam { .. } => Kind::Config,
             Self::NoPlotColumn { .. } | Self::NoPlotField { .. } | Self::NoTemplate { .. } => Kind::Missing,
             Self::NoBuiltInTemplate { .. } | Self::NoPlotProperty { .. } | Self::NoSuchOutput { .. } => {
                 Kind::Missing
@@ -861,6 +869,7 @@ impl Explain for Error {
                 Some("have it pushed there, or name the remote that has it with `--remote`".into())
             }
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
+            Self::TupleParam { .. } => Some("write a list".into()),
             Self::NotAPlot { .. } => Some("turn it into one with `plots modify`".into()),
             Self::NoTemplate { .. } | Self::NoBuiltInTemplate { .. } => Some(format!(
                 "templates: {}",

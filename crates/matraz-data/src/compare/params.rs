@@ -41,7 +41,14 @@ pub fn load_from(index: &Index, root: &Path) -> Result<Vec<ParamsFile>> {
 
 /// The parameters of a moment; `targets`, absolute paths, instead of what the project reads. Files that are not there
 /// are errors.
-pub fn load_at(snapshot: &mut Snapshot<'_>, targets: &[PathBuf], deps_only: bool) -> Result<Vec<ParamsFile>> {
+///
+/// DVC cannot read single values of a Python file when one of them is a tuple; `like_dvc` does the same.
+pub fn load_at(
+    snapshot: &mut Snapshot<'_>,
+    targets: &[PathBuf],
+    deps_only: bool,
+    like_dvc: bool,
+) -> Result<Vec<ParamsFile>> {
     let root = snapshot.view.repo.root.clone();
     let mut wanted = wanted(&snapshot.index, &root, deps_only);
     if !targets.is_empty() {
@@ -56,13 +63,40 @@ pub fn load_at(snapshot: &mut Snapshot<'_>, targets: &[PathBuf], deps_only: bool
                 // Nobody has to have the default file.
                 Ok(None) if path == default && targets.is_empty() && !asked_for(&snapshot.index) => continue,
                 Ok(None) => Err(Error::NoSuchFile { path: path.clone() }),
-                Ok(Some(text)) => params::parse(&path, &text).map(|values| choose(values, &keys)),
+                Ok(Some(text)) => match python_tuple(&path, &text, &keys).filter(|_| like_dvc) {
+                    Some(key) => Err(Error::TupleParam { path: path.clone(), key: key.clone() }),
+                    None => params::parse(&path, &text).map(|values| choose(values, &keys)),
+                },
                 Err(error) => Err(error),
             };
             files.push(ParamsFile { path, values });
         }
     }
+    if targets.is_empty() {
+        add_used(&mut files, &snapshot.index);
+    }
     Ok(files)
+}
+
+fn python_tuple<'k>(path: &Path, text: &str, keys: &'k [String]) -> Option<&'k String> {
+    path.extension().filter(|suffix| *suffix == "py").and_then(|_| params::tuple_among(text, keys))
+}
+
+/// What templates name from other files.
+fn add_used(files: &mut Vec<ParamsFile>, index: &Index) {
+    let known = files.len();
+    for (path, values) in index.stages.iter().flat_map(|stage| &stage.used) {
+        if files[..known].iter().any(|file| file.path == *path) {
+            continue;
+        }
+        let place = files.iter().position(|file| file.path == *path).unwrap_or(files.len());
+        if place == files.len() {
+            files.push(ParamsFile { path: path.clone(), values: Ok(Value::Map(matraz_base::Map::new())) });
+        }
+        if let Ok(Value::Map(all)) = &mut files[place].values {
+            all.extend(values.clone());
+        }
+    }
 }
 
 /// Which files, and which of their values (none: all). `deps_only` leaves out what no stage reads.

@@ -100,11 +100,11 @@ pub fn parse(document: Document, style: Style, read: ReadText<'_>) -> Result<Pip
     file.params = top_strings(&document, &context, root.get("params"))?;
     file.metrics = top_strings(&document, &context, root.get("metrics"))?;
     if let Some(plots) = root.get("plots") {
-        let plots = context.resolve(&document, plots, Some("plots"))?;
+        let plots = context.resolve(&document, plots, None)?;
         file.plots = plot_definitions(plots.as_list().unwrap_or_default());
     }
     if let Some(artifacts) = root.get("artifacts") {
-        let artifacts = context.resolve(&document, artifacts, Some("artifacts"))?;
+        let artifacts = context.resolve(&document, artifacts, None)?;
         for (name, artifact) in artifacts.as_map().unwrap_or_default() {
             file.artifacts.insert(name.text.clone(), load_artifact(&document, artifact)?);
         }
@@ -114,7 +114,7 @@ pub fn parse(document: Document, style: Style, read: ReadText<'_>) -> Result<Pip
 
 fn top_strings(document: &Document, context: &Context, node: Option<&Node>) -> Result<Vec<String>> {
     let Some(node) = node else { return Ok(Vec::new()) };
-    document.strings(&context.resolve(document, node, Some("top"))?, "an entry")
+    document.strings(&context.resolve(document, node, None)?, "an entry")
 }
 
 fn load_stage(
@@ -125,6 +125,7 @@ fn load_stage(
 ) -> Result<Stage> {
     let name = &instance.name;
     let mut context = instance.context.clone();
+    context.take_used();
     let raw_wdir = instance.body.get("wdir");
     let wdir = match raw_wdir {
         None => folder.to_path_buf(),
@@ -164,6 +165,7 @@ fn load_stage(
             _ => stage.meta = Some(node.to_value()),
         }
     }
+    stage.used = context.take_used();
     for wanted in ["outs", "metrics", "plots"] {
         for (_, node) in kinds.iter().filter(|(kind, _)| *kind == wanted) {
             load_outputs(document, node, wanted, &mut stage)?;

@@ -4,7 +4,7 @@ use matraz_base::yaml::{Node, NodeKind};
 use matraz_base::{Map, Value};
 
 use super::document::Document;
-use super::template::Context;
+use super::template::{self, Context};
 use crate::Result;
 
 /// Most stages that one definition may make. More than that is a mistake, or an attempt to use up the memory.
@@ -54,23 +54,30 @@ fn each(
         Value::List(list) if list.iter().any(is_composite) => {
             (list.into_iter().enumerate().map(|(n, item)| (n.to_string(), item)).collect(), false)
         }
-        Value::List(list) => (list.into_iter().map(|item| (key_text(&item), item)).collect(), false),
+        Value::List(list) => {
+            let named = |(n, item): (usize, Value)| (key_text(&item, is_from_context(items, n)), item);
+            (list.into_iter().enumerate().map(named).collect(), false)
+        }
         _ => return Err(document.wrong_type(&resolved, "`foreach`", "a list or a mapping")),
     };
     // A value that stands twice in a list makes one stage.
     let entries: Map = entries.into_iter().collect();
+    refuse_nameless(document, items, group, &entries)?;
+    let origin = items.as_str().and_then(template::only_expression);
     Ok(entries
         .into_iter()
-        .map(|(key, item)| {
+        .enumerate()
+        .map(|(n, (key, item))| {
             let mut names = vec![("item".to_owned(), item)];
             if keyed {
                 names.push(("key".to_owned(), Value::Str(key.clone())));
             }
-            Instance {
-                name: format!("{group}@{key}"),
-                body: body.clone(),
-                context: context.with_reserved(names),
+            let mut context = context.with_reserved(names);
+            if let Some(origin) = origin {
+                let place = if keyed { key.clone() } else { n.to_string() };
+                context.set_origin("item", &format!("{origin}.{place}"));
             }
+            Instance { name: format!("{group}@{key}"), body: body.clone(), context }
         })
         .collect())
 }
@@ -83,8 +90,8 @@ fn grid(
     definition: &Node,
 ) -> Result<Vec<Instance>> {
     let mut combinations: Vec<(Vec<String>, Map)> = vec![(Vec::new(), Map::new())];
-    for (axis, values) in document.map(matrix, "`matrix`")? {
-        let resolved = context.resolve(document, values, None)?;
+    for (axis, axis_node) in document.map(matrix, "`matrix`")? {
+        let resolved = context.resolve(document, axis_node, None)?;
         let values = match resolved.to_value() {
             Value::List(values) => values,
             _ => return Err(document.wrong_type(&resolved, "an axis of `matrix`", "a list")),
@@ -97,7 +104,10 @@ fn grid(
         let mut next = Vec::with_capacity(count);
         for (names, chosen) in &combinations {
             for (n, value) in values.iter().enumerate() {
-                let name = if is_composite(value) { format!("{}{n}", axis.text) } else { key_text(value) };
+                let name = match is_composite(value) {
+                    true => format!("{}{n}", axis.text),
+                    false => key_text(value, is_from_context(axis_node, n)),
+                };
                 let mut names = names.clone();
                 names.push(name);
                 let mut chosen = chosen.clone();
@@ -110,6 +120,7 @@ fn grid(
     let body = without(definition, "matrix");
     let stages: Map =
         combinations.into_iter().map(|(names, chosen)| (names.join("-"), Value::Map(chosen))).collect();
+    refuse_nameless(document, matrix, group, &stages)?;
     Ok(stages
         .into_iter()
         .map(|(key, item)| {
@@ -135,9 +146,27 @@ fn is_composite(value: &Value) -> bool {
     matches!(value, Value::List(_) | Value::Map(_))
 }
 
-fn key_text(value: &Value) -> String {
+/// The text of an item in the name of its stage. Truth is written as in YAML where it stands in the group itself, and as in
+/// Python where it comes from a parameter.
+fn key_text(value: &Value, from_context: bool) -> String {
     match value {
-        Value::Bool(truth) => truth.to_string(),
+        Value::Bool(truth) if !from_context => truth.to_string(),
         other => other.to_string(),
     }
+}
+
+/// Whether the item `n` of a list, or the list itself, is written as `${…}`.
+fn is_from_context(list: &Node, n: usize) -> bool {
+    let node = list.as_list().map_or(Some(list), |items| items.get(n));
+    node.and_then(Node::as_str).is_some_and(|text| template::only_expression(text).is_some())
+}
+
+/// An empty text names no stage.
+fn refuse_nameless(document: &Document, node: &Node, group: &str, stages: &Map) -> Result<()> {
+    if stages.contains_key("") {
+        return Err(
+            document.error(node.span, format!("an item of `{group}` is empty: its stage has no name"))
+        );
+    }
+    Ok(())
 }

@@ -181,6 +181,13 @@ fn from_toml(value: &toml_edit::Value) -> Value {
     }
 }
 
+/// The first of `keys` that a Python file gives a tuple.
+pub fn tuple_among<'k>(text: &str, keys: &'k [String]) -> Option<&'k String> {
+    let tuples = super::python::tuples(text);
+    let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    keys.iter().find(|key| tuples.contains(&last(key)))
+}
+
 /// The values at `keys` (all top-level ones when there are none), under their dotted names. Absent ones are left
 /// out.
 pub fn select(values: &Value, keys: &[String]) -> Map {

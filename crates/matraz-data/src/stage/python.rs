@@ -11,6 +11,22 @@ pub(super) fn parse(text: &str) -> Option<Value> {
     Some(Value::Map(module))
 }
 
+/// The names that a module gives to tuples or to what holds one, without their classes.
+pub fn tuples(text: &str) -> Vec<String> {
+    let lines = logical_lines(text).unwrap_or_default();
+    let mut names = Vec::new();
+    for line in &lines {
+        let text = line.text.strip_prefix("self.").unwrap_or(&line.text);
+        let Some((name, value)) = text.split_once('=') else { continue };
+        let name = name.split(':').next().unwrap_or(name).trim();
+        let mut literal = Literal { rest: value.trim_start(), has_tuple: false };
+        if literal.value(0).is_some() && literal.has_tuple {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 /// A statement: how far it is indented, and its text on one line without comments.
 struct Line {
     indent: usize,
@@ -72,7 +88,7 @@ fn assignment(text: &str, scope: Scope) -> Option<(&str, Value)> {
         Some(annotated) => annotated.split_once('=')?.1,
         None => rest.strip_prefix('=').filter(|rest| !rest.starts_with('='))?,
     };
-    let mut literal = Literal { rest: value.trim_start() };
+    let mut literal = Literal { rest: value.trim_start(), has_tuple: false };
     let value = literal.value(0)?;
     literal.rest.trim().is_empty().then_some((name, value))
 }
@@ -160,6 +176,7 @@ fn string_end(text: &str) -> Option<usize> {
 
 struct Literal<'t> {
     rest: &'t str,
+    has_tuple: bool,
 }
 
 const MAX_DEPTH: usize = 100;
@@ -188,7 +205,10 @@ impl<'t> Literal<'t> {
                 let inside = before[1..before.len() - self.rest.len() - 1].trim_end();
                 match items.len() {
                     1 if !inside.ends_with(',') => items.into_iter().next(),
-                    _ => Some(Value::List(items)),
+                    _ => {
+                        self.has_tuple = true;
+                        Some(Value::List(items))
+                    }
                 }
             }
             '{' => self.braces(depth),
@@ -370,6 +390,7 @@ b"""
             "{'N': 5, 'M': -31, 'NAME': 'qr\\n', 'D': {'k': 1, 'n': {'t': [1, 2]}, '2': [None, True]}, 'T': [1, 2], \
              'ONE': 1, 'F': 1e-05, 'Train': {'lr': 0.5, 'epochs': 7, 'x': 3, 'Inner': {'z': [1, 2]}}, 'LAST': 'a\\nb'}"
         );
+        assert_eq!(tuples(text), ["D", "T"]);
         assert_eq!(parse("a = [1,\n"), None);
         assert_eq!(parse("a = 'x\n"), None);
     }

@@ -41,6 +41,8 @@ pub struct Stage {
     pub parametrized: bool,
     /// It was made from a `foreach` or `matrix` entry: the name of that entry.
     pub generated_from: Option<String>,
+    /// The values from files that its definition names, by file and dotted path.
+    pub used: IndexMap<PathBuf, Map>,
 }
 
 /// The command of a stage.
@@ -116,6 +118,7 @@ impl Stage {
             md5: None,
             parametrized: false,
             generated_from: None,
+            used: IndexMap::new(),
         }
     }
 

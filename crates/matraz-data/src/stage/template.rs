@@ -1,11 +1,13 @@
 //! `${…}` in `dvc.yaml`: the values that it may name, and how they are put into text.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
 use matraz_base::yaml::{Key, Node, NodeKind, Span};
 use matraz_base::{Map, Value};
-use winnow::combinator::{alt, delimited, eof, preceded, repeat, terminated};
+use winnow::combinator::{alt, delimited, eof, preceded, repeat};
 use winnow::prelude::*;
 use winnow::token::take_while;
 
@@ -36,6 +38,12 @@ pub struct Context {
     loaded: HashMap<PathBuf, Option<Vec<String>>>,
     /// Names that belong to `foreach` and `matrix` while their stages are made.
     reserved: Vec<String>,
+    /// The dotted paths that reserved names stand for.
+    aliases: HashMap<String, String>,
+    /// The files among the sources.
+    files: HashMap<String, PathBuf>,
+    /// The values from files that were used, by file and dotted path.
+    used: RefCell<IndexMap<PathBuf, Map>>,
     style: Style,
 }
 
@@ -135,6 +143,7 @@ impl Context {
             }
             map = some;
         }
+        self.files.insert(name.to_owned(), path.clone());
         self.merge(document, span, name, Value::Map(map))?;
         match (self.loaded.get_mut(&path), keys) {
             (Some(Some(before)), Some(keys)) => before.extend(keys),
@@ -202,9 +211,36 @@ impl Context {
         context
     }
 
+    /// Says which value a reserved name stands for.
+    pub fn set_origin(&mut self, name: &str, expression: &str) {
+        self.aliases.insert(name.to_owned(), dotted(expression));
+    }
+
+    /// The values from files that were used since the last call.
+    pub fn take_used(&self) -> IndexMap<PathBuf, Map> {
+        self.used.take()
+    }
+
+    /// Remembers the use of a value, when it is from a file.
+    fn note_use(&self, expression: &str, value: &Value) {
+        if matches!(value, Value::Map(_)) {
+            return;
+        }
+        let mut path = dotted(expression);
+        let (first, rest) = path.split_once('.').unwrap_or((&path, ""));
+        match self.aliases.get(first) {
+            Some(origin) if rest.is_empty() => path = origin.clone(),
+            Some(origin) => path = format!("{origin}.{rest}"),
+            None if self.reserved.iter().any(|name| name == first) => return,
+            None => {}
+        }
+        let Some(file) = self.files.get(self.source_below(&path)) else { return };
+        self.used.borrow_mut().entry(file.clone()).or_default().insert(path, value.clone());
+    }
+
     /// The value that `expression` names.
     fn select(&self, expression: &str) -> Option<&Value> {
-        let mut parts = expression.split(['.', '[']).map(|part| part.trim_end_matches(']').trim());
+        let mut parts = expression.split(['.', '[']).map(|part| part.trim().trim_end_matches(']').trim());
         let mut value = self.values.get(parts.next()?)?;
         for part in parts {
             value = match value {
@@ -255,7 +291,7 @@ impl Context {
         let mut out = String::with_capacity(text.len());
         for piece in pieces {
             match piece {
-                Piece::Text(literal) => out.push_str(&literal.replace("\\${", "${")),
+                Piece::Text(literal) => out.push_str(literal),
                 Piece::Expression(expression) => {
                     let value = self.value_of(document, span, expression, key)?;
                     let text = self
@@ -265,7 +301,8 @@ impl Context {
                 }
             }
         }
-        Ok(Value::Str(out))
+        // In the values too, as in DVC.
+        Ok(Value::Str(out.replace("\\${", "${")))
     }
 
     fn value_of(
@@ -296,6 +333,7 @@ impl Context {
         if !fits {
             return Err(document.error(at(), format!("a {} cannot stand here", value.type_name())));
         }
+        self.note_use(expression, value);
         Ok(value)
     }
 
@@ -435,8 +473,25 @@ fn path_expression(input: &mut &str) -> winnow::Result<()> {
     fn word<'i>(input: &mut &'i str) -> winnow::Result<&'i str> {
         take_while(1.., |c: char| !matches!(c, '.' | '[' | ']')).parse_next(input)
     }
-    let step = alt((preceded('.', word), delimited('[', word, ']')));
-    terminated((word, repeat::<_, _, (), _, _>(0.., step)), eof).void().parse_next(input)
+    fn space<'i>(input: &mut &'i str) -> winnow::Result<&'i str> {
+        take_while(0.., [' ', '\t', '\r', '\n']).parse_next(input)
+    }
+    let step = alt((preceded((space, '.'), word), delimited((space, '['), word, ']')));
+    (word, repeat::<_, _, (), _, _>(0.., step), space, eof).void().parse_next(input)
+}
+
+/// The expression of a text that is one `${…}` and nothing else.
+pub(super) fn only_expression(text: &str) -> Option<&str> {
+    match split(text).as_slice() {
+        [Piece::Expression(expression)] => Some(expression),
+        _ => None,
+    }
+}
+
+/// `a[0].b` as `a.0.b`.
+fn dotted(expression: &str) -> String {
+    let parts = expression.split(['.', '[']).map(|part| part.trim().trim_end_matches(']').trim());
+    parts.collect::<Vec<_>>().join(".")
 }
 
 /// The span of `${expression}` inside a scalar at `span`.

@@ -48,7 +48,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let base = if app.grammar == Grammar::Dvc { &repo.root } else { &app.cwd };
     let targets: Vec<_> = args.targets.iter().map(|target| join(base, target)).collect();
     let load = |snapshot: &mut Snapshot<'_>| -> Result<Vec<(PathBuf, Result<Value>)>> {
-        let files = params::load_at(snapshot, &targets, args.deps)?;
+        let files = params::load_at(snapshot, &targets, args.deps, app.grammar == Grammar::Dvc)?;
         Ok(files.into_iter().map(|file| (file.path, file.values)).collect())
     };
     let differences = compare(&repo, app, [&args.a_rev, &args.b_rev], args.all, &load)?;
