@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use indexmap::IndexMap;
-use matraz_base::yaml::{Node, NodeKind};
+use matraz_base::yaml::{Key, Node, NodeKind};
 use matraz_base::{Map, Value};
 
 use super::address::{Address, join, relative};
@@ -266,35 +266,31 @@ fn load_params(document: &Document, node: &Node, stage: &mut Stage) -> Result<()
     Ok(())
 }
 
+/// Entries of the same path are one output, with the flags of all.
 fn load_outputs(document: &Document, node: &Node, kind: &str, stage: &mut Stage) -> Result<()> {
+    let mut found: IndexMap<String, (&Node, Vec<(Key, Node)>)> = IndexMap::new();
     for item in document.list(node, "a list of outputs")? {
         match &item.kind {
             NodeKind::Map(entries) => {
                 for (path, flags) in entries {
-                    let mut out = new_output(document, stage, &path.text, item)?;
-                    out.kind = kind_of(kind, Some(flags));
-                    for (key, value) in flags.as_map().unwrap_or_default() {
-                        set_flag(document, &mut out, &key.text, value)?;
-                    }
-                    add_output(stage, out);
+                    let (_, all) = found.entry(path.text.clone()).or_insert_with(|| (item, Vec::new()));
+                    all.extend_from_slice(flags.as_map().unwrap_or_default());
                 }
             }
             _ => {
-                let path = scalar_text(document, item, "an output")?;
-                let mut out = new_output(document, stage, &path, item)?;
-                out.kind = kind_of(kind, None);
-                add_output(stage, out);
+                found.entry(scalar_text(document, item, "an output")?).or_insert_with(|| (item, Vec::new()));
             }
         }
     }
-    Ok(())
-}
-
-fn add_output(stage: &mut Stage, out: Output) {
-    match stage.outs.iter_mut().find(|known| known.def_path == out.def_path && known.kind == out.kind) {
-        Some(known) => *known = out,
-        None => stage.outs.push(out),
+    for (path, (item, flags)) in found {
+        let mut out = new_output(document, stage, &path, item)?;
+        out.kind = kind_of(kind, &flags);
+        for (key, value) in &flags {
+            set_flag(document, &mut out, &key.text, value)?;
+        }
+        stage.outs.push(out);
     }
+    Ok(())
 }
 
 fn new_output(document: &Document, stage: &Stage, path: &str, item: &Node) -> Result<Output> {
@@ -311,11 +307,10 @@ fn relative_if_inside(stage: &Stage, path: &str) -> String {
     if normal.starts_with(&stage.wdir) { relative(&normal, &stage.wdir) } else { path.to_owned() }
 }
 
-fn kind_of(kind: &str, flags: Option<&Node>) -> OutputKind {
+fn kind_of(kind: &str, flags: &[(Key, Node)]) -> OutputKind {
     match kind {
         "metrics" => OutputKind::Metric,
         "plots" => {
-            let flags = flags.and_then(Node::as_map).unwrap_or_default();
             let props = flags
                 .iter()
                 .filter(|(key, _)| PlotProps::KEYS.contains(&key.text.as_str()))
