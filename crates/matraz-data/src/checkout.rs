@@ -180,9 +180,9 @@ pub fn plan(
 /// A listing that the cache has lost, from what is known of the files that were there.
 fn rebuild(repo: &Repo, output: &Output, object: &Object) -> Option<Tree> {
     let key = repo.key(&output.path);
-    let known = repo.with_state(|state| state.below(&key, object.algorithm()));
-    let entries = known.into_iter().filter_map(|(path, known)| {
-        let path = path.strip_prefix(&key)?.strip_prefix('/')?.to_owned();
+    let known = repo.with_state(|state| state.files(&[(&key, object.algorithm())]));
+    let entries = known.below(&key, object.algorithm()).filter_map(|(path, known)| {
+        let path = std::str::from_utf8(path).ok()?.strip_prefix(&key)?.strip_prefix('/')?.to_owned();
         Some(Entry { path, digest: known.digest })
     });
     Some(Tree::new(entries.collect())).filter(|tree| tree.digest() == object.digest)

@@ -5,13 +5,16 @@
 //! project are always ignored.
 
 use std::collections::HashMap;
-use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::cache::in_parallel;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir};
+
+use crate::cache::WORTH_A_THREAD;
+use crate::metadata::{Metadata, Viewer};
 use crate::repo::{DVC_DIR, DVCIGNORE};
 use crate::{Error, Result};
 
@@ -180,24 +183,76 @@ pub struct FoundFile {
     /// Relative to the folder, with `/`.
     pub path: String,
     /// Of the file itself; links are followed.
-    pub meta: fs::Metadata,
+    pub meta: Metadata,
 }
 
 /// All files below a folder that are not ignored, sorted by path. Links to files count as files, links to folders are
 /// left out, as DVC does. A `.dvcignore` below the folder is refused: its patterns would be part of the data.
 pub fn files_below(folder: &Path, ignore: &Ignore, threads: usize) -> Result<Vec<FoundFile>> {
+    let mut names = names_below(folder, ignore)?;
+    names.sort_unstable();
+    // An empty look stands for a link to a folder.
+    let mut metas: Vec<Option<Metadata>> = vec![None; names.len()];
+    let share = names.len().div_ceil(threads.max(1)).max(WORTH_A_THREAD);
+    let look = |names: &[(String, bool)], metas: &mut [Option<Metadata>]| -> Result<()> {
+        let mut viewer = Viewer::new(folder);
+        for ((name, is_link), meta) in names.iter().zip(metas) {
+            let found = viewer.look(name).map_err(|error| Error::io("read", folder.join(name))(error))?;
+            if found.is_file() {
+                *meta = Some(found);
+            } else if !(*is_link && found.is_dir()) {
+                return Err(Error::NotData { path: folder.join(name) });
+            }
+        }
+        Ok(())
+    };
+    if names.len() <= share {
+        look(&names, &mut metas)?;
+    } else {
+        std::thread::scope(|scope| {
+            let parts = names.chunks(share).zip(metas.chunks_mut(share));
+            let parts: Vec<_> = parts.map(|(names, metas)| scope.spawn(move || look(names, metas))).collect();
+            let joined = parts
+                .into_iter()
+                .map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            joined.collect::<Result<()>>()
+        })?;
+    }
+    let files = names.into_iter().zip(metas);
+    Ok(files.filter_map(|((path, _), meta)| Some(FoundFile { path, meta: meta? })).collect())
+}
+
+/// The names of files below a folder, and whether they are links.
+fn names_below(folder: &Path, ignore: &Ignore) -> Result<Vec<(String, bool)>> {
     let mut names = Vec::new();
     let mut pending = vec![(folder.to_path_buf(), String::new())];
+    let mut room = Vec::with_capacity(64 * 1024);
     while let Some((at, prefix)) = pending.pop() {
+        let failed = |error: rustix::io::Errno| Error::io("read", &at)(error.into());
         let rules = ignore.rules(&at)?;
-        for entry in fs::read_dir(&at).map_err(Error::io("read", &at))? {
-            let entry = entry.map_err(Error::io("read", &at))?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else {
-                return Err(Error::NotUnicode { path: entry.path() });
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = rustix::fs::openat(CWD, &at, flags, Mode::empty()).map_err(failed)?;
+        // The standard library's reader makes three allocations a name, which is a fifth of the time of `status`.
+        let mut entries = RawDir::new(&handle, room.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(failed)?;
+            let bytes = entry.file_name().to_bytes();
+            if matches!(bytes, b"." | b"..") {
+                continue;
+            }
+            let Ok(name) = std::str::from_utf8(bytes) else {
+                return Err(Error::NotUnicode { path: at.join(std::ffi::OsStr::from_bytes(bytes)) });
             };
-            let kind = entry.file_type().map_err(Error::io("read", &at))?;
-            if kind.is_dir() {
+            let kind = match entry.file_type() {
+                // Some filesystems do not tell.
+                FileType::Unknown => {
+                    let stat =
+                        rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+                    FileType::from_raw_mode(stat.st_mode)
+                }
+                kind => kind,
+            };
+            if kind == FileType::Directory {
                 let path = at.join(name);
                 if !ignore.skips_folder(&rules, &path) {
                     pending.push((path, format!("{prefix}{name}/")));
@@ -211,31 +266,20 @@ pub fn files_below(folder: &Path, ignore: &Ignore, threads: usize) -> Result<Vec
             let litter = matraz_base::file::is_temporary(name);
             let ignored = (!rules.files.is_empty() || name == ".git") && rules.matches(&at.join(name), false);
             if !litter && !ignored {
-                names.push((format!("{prefix}{name}"), kind.is_symlink()));
+                let mut path = String::with_capacity(prefix.len() + name.len());
+                path.push_str(&prefix);
+                path.push_str(name);
+                names.push((path, kind == FileType::Symlink));
             }
         }
     }
-    names.sort_unstable();
-    let metas = in_parallel(&names, threads, |(name, is_link)| {
-        let path = folder.join(name);
-        let meta = fs::metadata(&path).map_err(Error::io("read", &path))?;
-        if *is_link && meta.is_dir() {
-            return Ok(None);
-        }
-        if meta.is_file() { Ok(Some(meta)) } else { Err(Error::NotData { path }) }
-    });
-    let mut files = Vec::with_capacity(names.len());
-    for ((path, _), meta) in names.into_iter().zip(metas) {
-        if let Some(meta) = meta? {
-            files.push(FoundFile { path, meta });
-        }
-    }
-    Ok(files)
+    Ok(names)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn patterns_hold_from_their_folder_down() {

@@ -26,6 +26,7 @@ pub mod ignore;
 pub mod index;
 pub mod install;
 pub mod merge;
+pub mod metadata;
 pub mod migrate;
 pub mod r#move;
 pub mod pipeline;

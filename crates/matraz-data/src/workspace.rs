@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -15,6 +14,7 @@ use crate::hash::many;
 use crate::hash::state::{Algorithm, Known, Stamp};
 use crate::hash::tree::{Entry, Tree};
 use crate::ignore::{FoundFile, files_below};
+use crate::metadata::Metadata;
 use crate::{Error, Repo, Result};
 
 /// The content of a file or folder.
@@ -129,6 +129,10 @@ fn look(
     let mut kinds = Vec::with_capacity(targets.len());
     let mut candidates = Vec::new();
     let mut forgotten: HashMap<Algorithm, Vec<String>> = HashMap::new();
+    let keys: Vec<String> = targets.iter().map(|target| repo.key(&target.path)).collect();
+    let asked: Vec<(&str, Algorithm)> =
+        keys.iter().zip(targets).map(|(key, target)| (key.as_str(), target.algorithm)).collect();
+    let all_known = repo.with_state(|state| state.files(&asked));
     for (number, target) in targets.iter().enumerate() {
         let files = match find(repo, &target.path)? {
             None => {
@@ -144,37 +148,38 @@ fn look(
                 files
             }
         };
-        let key = repo.key(&target.path);
         // Both are sorted by path, so one walk through the two matches them.
-        let mut known = repo.with_state(|state| state.below(&key, target.algorithm)).into_iter().peekable();
+        let key = &keys[number];
+        let mut known = all_known.below(key, target.algorithm).peekable();
         let forgotten = forgotten.entry(target.algorithm).or_default();
-        let mut name = key.clone();
+        let mut forget = |path: &[u8]| forgotten.push(String::from_utf8_lossy(path).into_owned());
+        let mut name = key.clone().into_bytes();
+        candidates.reserve(files.len());
         for FoundFile { path, meta } in files {
             name.truncate(key.len());
             if !path.is_empty() {
-                name.push('/');
-                name.push_str(&path);
+                name.push(b'/');
+                name.extend(path.as_bytes());
             }
-            while let Some((gone, _)) = known.next_if(|(known, _)| *known < name) {
-                forgotten.push(gone);
+            while let Some((gone, _)) = known.next_if(|(known, _)| *known < name.as_slice()) {
+                forget(gone);
             }
-            let stamp = Stamp::of(&meta);
             let digest = known
                 .next_if(|(known, _)| *known == name)
-                .filter(|(_, known)| known.stamp == stamp)
+                .filter(|(_, known)| known.stamp == meta.stamp)
                 .map(|(_, known)| known.digest);
-            let executable = meta.permissions().mode() & 0o100 != 0;
             candidates.push(Candidate {
                 target: number,
                 path,
-                stamp,
-                executable,
+                stamp: meta.stamp,
+                executable: meta.is_executable(),
                 digest,
                 known: digest.is_some(),
             });
         }
-        forgotten.extend(known.map(|(gone, _)| gone));
+        known.for_each(|(gone, _)| forget(gone));
     }
+    drop(all_known);
     settle(repo, targets, &mut candidates, cache.as_deref_mut(), progress, stop)?;
     remember(repo, targets, &candidates, forgotten, start);
     let mut contents = Vec::with_capacity(targets.len());
@@ -347,7 +352,7 @@ fn find(repo: &Repo, path: &Path) -> Result<Option<Found>> {
     if !meta.is_file() {
         return Err(Error::NotData { path: path.to_path_buf() });
     }
-    Ok(Some(Found::File(FoundFile { path: String::new(), meta })))
+    Ok(Some(Found::File(FoundFile { path: String::new(), meta: Metadata::from(&meta) })))
 }
 
 /// Remembers files that were just put into the workspace, so that nobody hashes them again.
@@ -369,6 +374,7 @@ mod tests {
     use crate::cache::Placement;
     use crate::repo::{InitOptions, Places};
     use matraz_base::progress::Silent;
+    use std::os::unix::fs::PermissionsExt;
 
     fn project() -> (tempfile::TempDir, Repo) {
         let folder = tempfile::tempdir().unwrap();

@@ -17,17 +17,17 @@ mod place;
 pub mod trash;
 pub mod used;
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use matraz_store::{Location, Store};
 
 use crate::hash::digest::Digest;
-use crate::hash::state::{Algorithm, Stamp, State};
+use crate::hash::state::{Algorithm, KnownObjects, Stamp, State};
 use crate::hash::tree::Tree;
 use crate::hash::{many, md5};
 use crate::repo::Repo;
@@ -104,9 +104,10 @@ pub struct Cache {
     store: Store,
     shared: bool,
     links: Vec<LinkKind>,
-    known: HashMap<(Digest, Algorithm), Stamp>,
-    /// Whether what is learnt here is worth remembering in the project.
-    learns: bool,
+    /// The project's tables of what is known of objects; none for a remote.
+    state_dir: Option<PathBuf>,
+    /// Read when the first object is judged.
+    known: OnceLock<KnownObjects>,
     corrupted: Vec<Corrupted>,
 }
 
@@ -114,7 +115,6 @@ impl Cache {
     /// The cache that the project's settings name. Nothing is touched.
     pub fn open(repo: &Repo) -> Self {
         let root = repo.cache_dir();
-        let known = repo.with_state(|state| state.objects());
         let links =
             repo.config.get("cache", "type").map_or_else(Vec::new, |text| LinkKind::parse_list(&text));
         Self {
@@ -122,8 +122,8 @@ impl Cache {
             root,
             shared: repo.config.get("cache", "shared").is_some(),
             links: if links.is_empty() { LinkKind::DEFAULT.to_vec() } else { links },
-            known,
-            learns: true,
+            state_dir: Some(repo.state_dir()),
+            known: OnceLock::new(),
             corrupted: Vec::new(),
         }
     }
@@ -135,8 +135,8 @@ impl Cache {
             root,
             shared,
             links: LinkKind::DEFAULT.to_vec(),
-            known: HashMap::new(),
-            learns: false,
+            state_dir: None,
+            known: OnceLock::new(),
             corrupted: Vec::new(),
         }
     }
@@ -221,20 +221,28 @@ impl Cache {
         if !protected || (stamp.size == 0) != empty {
             return None;
         }
-        match self.known.get(&(object.digest, object.algorithm())) {
-            Some(known) if *known == stamp => Some(true),
+        match self.known(object) {
+            Some(known) if known == stamp => Some(true),
             Some(_) => None,
             None => Some(false),
         }
     }
 
+    /// What an object looked like when its content was seen to be right.
+    fn known(&self, object: &Object) -> Option<Stamp> {
+        let read = || self.state_dir.as_deref().map(|dir| State::open(dir).objects()).unwrap_or_default();
+        self.known.get_or_init(read).get(&object.digest, object.algorithm())
+    }
+
     /// Remembers sound objects.
     pub(crate) fn learn(&mut self, repo: &Repo, objects: &[(Object, Stamp)]) {
-        if objects.is_empty() || !self.learns {
+        if objects.is_empty() || self.state_dir.is_none() {
             return;
         }
-        for (object, stamp) in objects {
-            self.known.insert((object.digest, object.algorithm()), *stamp);
+        if let Some(known) = self.known.get_mut() {
+            for (object, stamp) in objects {
+                known.insert(object.digest, object.algorithm(), *stamp);
+            }
         }
         repo.with_state(|state| {
             for algorithm in [Algorithm::Md5, Algorithm::LegacyMd5] {
@@ -363,13 +371,15 @@ fn protect(path: &Path) -> Result<()> {
     }
 }
 
+/// How many files make a thread of their own worth starting.
+pub(crate) const WORTH_A_THREAD: usize = 512;
+
 /// The answers of `ask` for all items, in their order, from several threads when there are many.
 pub(crate) fn in_parallel<T: Sync, A: Send>(
     items: &[T],
     threads: usize,
     ask: impl Fn(&T) -> A + Sync,
 ) -> Vec<A> {
-    const WORTH_A_THREAD: usize = 512;
     let share = items.len().div_ceil(threads.max(1)).max(WORTH_A_THREAD);
     if items.len() <= share {
         return items.iter().map(ask).collect();

@@ -95,7 +95,7 @@ impl Cache {
         let mut direct = Vec::new();
         if kind == LinkKind::Copy {
             for (number, placement) in placements.iter().enumerate() {
-                let known = run.cache.known.get(&(placement.object.digest, placement.object.algorithm()));
+                let known = run.cache.known(&placement.object);
                 let large = known.is_some_and(|stamp| stamp.size > BUFFER as u64);
                 if large { direct.push(number) } else { run.numbers.push(number) }
             }
@@ -304,7 +304,7 @@ impl Work for Run<'_> {
 impl Cache {
     /// Whether it is news that an object with this stamp is right.
     fn judge_protected(&self, object: &Object, stamp: Stamp) -> bool {
-        self.known.get(&(object.digest, object.algorithm())) != Some(&stamp)
+        self.known(object) != Some(stamp)
     }
 }
 

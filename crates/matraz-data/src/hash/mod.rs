@@ -5,4 +5,5 @@ pub mod lanes;
 pub mod many;
 pub mod md5;
 pub mod state;
+pub mod table;
 pub mod tree;

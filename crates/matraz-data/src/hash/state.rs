@@ -1,17 +1,16 @@
 //! What is known of files from earlier: a path whose time, size and inode are unchanged need not be hashed again.
 //!
-//! The table lives in SQLite under `.dvc/tmp/matraz/`. It is a cache: losing it costs time only, so a broken database
-//! is thrown away. Several processes may use it at once.
+//! The [tables](super::table) live under `.dvc/tmp/matraz/`. They are a cache: losing them costs time only. Several
+//! processes may use them at once.
 
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OpenFlags, params};
-
 use super::digest::Digest;
+use super::table::{Changes, Rows, Table};
 
 /// What tells whether a file is still the same: modification time, size and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +57,15 @@ pub struct Known {
     pub digest: Digest,
 }
 
-/// The table of known files. Every failure of the database reads as an empty table.
+/// The tables of known files and objects. Every failure reads as an empty table.
 #[derive(Debug)]
 pub struct State {
-    connection: Option<Connection>,
+    /// By algorithm and path.
+    files: Table<FILE>,
+    /// By digest, kind and algorithm.
+    objects: Table<STAMP>,
+    /// By path.
+    placed: Table<PLACED>,
 }
 
 /// Where the digest belongs: to the content, or to the content as DVC 2 saw it.
@@ -73,207 +77,180 @@ pub enum Algorithm {
     LegacyMd5,
 }
 
-const SCHEMA_VERSION: i64 = 1;
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS file (
-        path TEXT NOT NULL, algorithm INTEGER NOT NULL, mtime INTEGER NOT NULL, size INTEGER NOT NULL,
-        inode INTEGER NOT NULL, md5 BLOB NOT NULL, PRIMARY KEY (path, algorithm)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS object (
-        md5 BLOB NOT NULL, dir INTEGER NOT NULL, algorithm INTEGER NOT NULL, mtime INTEGER NOT NULL,
-        size INTEGER NOT NULL, inode INTEGER NOT NULL, PRIMARY KEY (md5, dir, algorithm)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS placed (
-        path TEXT PRIMARY KEY NOT NULL, mtime INTEGER NOT NULL, inode INTEGER NOT NULL) WITHOUT ROWID;
-";
+/// Modification time, size and inode, eight bytes each.
+const STAMP: usize = 24;
+/// A stamp and the MD5.
+const FILE: usize = STAMP + 16;
+/// Modification time and inode.
+const PLACED: usize = 16;
 
 impl State {
     /// Knows nothing and remembers nothing: for projects that are not ours to write to.
     pub fn absent() -> Self {
-        Self { connection: None }
+        Self { files: None, objects: None, placed: None }
     }
 
-    /// Opens the table in `folder`, making it when there is none. Where nothing may be written, what is known from
-    /// earlier is used and nothing is added.
+    /// The tables in `folder`. Where nothing may be written, what is known from earlier is used and nothing is added.
     pub fn open(folder: &Path) -> Self {
-        use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, PermissionDenied, ReadOnly};
-        let path = folder.join("state.db");
-        let connection = connect(&path).or_else(|error| match error.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => {
-                for suffix in ["", "-wal", "-shm"] {
-                    let mut name = path.clone().into_os_string();
-                    name.push(suffix);
-                    let _ = fs::remove_file(PathBuf::from(name));
-                }
-                connect(&path)
-            }
-            Some(CannotOpen | PermissionDenied | ReadOnly) => connect_to_read(&path),
-            _ => Err(error),
-        });
-        Self { connection: connection.ok() }
+        Self {
+            files: Table::at(folder, "files"),
+            objects: Table::at(folder, "objects"),
+            placed: Table::at(folder, "placed"),
+        }
     }
 
-    /// What is known of the files at or below a path, sorted by path.
-    pub fn below(&self, path: &str, algorithm: Algorithm) -> Vec<(String, Known)> {
-        let Some(connection) = &self.connection else { return Vec::new() };
-        // '0' is the character after '/'.
-        let scan = || -> rusqlite::Result<Vec<(String, Known)>> {
-            let mut statement = connection.prepare_cached(
-                "SELECT path, mtime, size, inode, md5 FROM file
-                 WHERE algorithm = ?1 AND (path = ?2 OR (path > ?3 AND path < ?4))
-                 ORDER BY path",
-            )?;
-            let bounds = (format!("{path}/"), format!("{path}0"));
-            let rows = statement.query_map(params![algorithm as i64, path, bounds.0, bounds.1], |row| {
-                Ok((row.get::<_, String>(0)?, known(row, 1)?))
-            })?;
-            rows.collect()
+    /// What is known of the files at or below some paths.
+    pub fn files(&self, paths: &[(&str, Algorithm)]) -> KnownFiles {
+        // One reading from the first to the last of them, as a reading per path would go through the log each time.
+        let from = paths.iter().map(|(path, algorithm)| file_key(*algorithm, path, "")).min();
+        let below = paths.iter().map(|(path, algorithm)| file_key(*algorithm, path, AFTER_BELOW)).max();
+        let rows = match (from, below) {
+            (Some(from), Some(below)) => self.files.rows(&from, &below),
+            _ => Rows::default(),
         };
-        scan().unwrap_or_default()
+        KnownFiles { starts: rows.starts(), rows }
     }
 
     /// Remembers files and forgets others, in one step.
     pub fn update(&mut self, algorithm: Algorithm, learned: &[(String, Known)], forgotten: &[String]) {
-        let Some(connection) = &mut self.connection else { return };
-        let _ = (|| -> rusqlite::Result<()> {
-            let transaction = connection.transaction()?;
-            {
-                let mut insert = transaction.prepare_cached(
-                    "INSERT OR REPLACE INTO file (path, algorithm, mtime, size, inode, md5)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?;
-                for (path, known) in learned {
-                    let Stamp { mtime, size, inode } = known.stamp;
-                    let md5 = known.digest.bytes().as_slice();
-                    insert.execute(params![path, algorithm as i64, mtime, size as i64, inode as i64, md5])?;
-                }
-                let mut delete =
-                    transaction.prepare_cached("DELETE FROM file WHERE path = ?1 AND algorithm = ?2")?;
-                for path in forgotten {
-                    delete.execute(params![path, algorithm as i64])?;
-                }
-            }
-            transaction.commit()
-        })();
+        let mut changes = Changes::default();
+        for path in forgotten {
+            changes.remove(file_key(algorithm, path, ""));
+        }
+        for (path, known) in learned {
+            let mut value = [0; FILE];
+            value[..STAMP].copy_from_slice(&known.stamp.to_bytes());
+            value[STAMP..].copy_from_slice(known.digest.bytes());
+            changes.put(file_key(algorithm, path, ""), value);
+        }
+        let _ = self.files.update(&changes);
     }
 
-    /// The stamps of all cache objects that were made or checked here, by digest and algorithm.
-    pub fn objects(&self) -> HashMap<(Digest, Algorithm), Stamp> {
-        let Some(connection) = &self.connection else { return HashMap::new() };
-        let scan = || -> rusqlite::Result<HashMap<(Digest, Algorithm), Stamp>> {
-            let mut statement =
-                connection.prepare_cached("SELECT dir, algorithm, mtime, size, inode, md5 FROM object")?;
-            let rows = statement.query_map([], |row| {
-                let Known { stamp, digest } = known(row, 2)?;
-                let digest = if row.get(0)? { Digest::dir(*digest.bytes()) } else { digest };
-                let algorithm = match row.get::<_, i64>(1)? {
-                    0 => Algorithm::Md5,
-                    _ => Algorithm::LegacyMd5,
-                };
-                Ok(((digest, algorithm), stamp))
-            })?;
-            rows.collect()
-        };
-        scan().unwrap_or_default()
+    /// The stamps of all cache objects that were made or checked here.
+    pub fn objects(&self) -> KnownObjects {
+        KnownObjects { rows: self.objects.all(), later: HashMap::new() }
     }
 
     /// Remembers what sound cache objects look like.
     pub fn remember_objects(&mut self, algorithm: Algorithm, objects: &[(Digest, Stamp)]) {
-        let Some(connection) = &mut self.connection else { return };
-        let _ = (|| -> rusqlite::Result<()> {
-            let transaction = connection.transaction()?;
-            {
-                let mut insert = transaction.prepare_cached(
-                    "INSERT OR REPLACE INTO object (md5, dir, algorithm, mtime, size, inode)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?;
-                for (digest, stamp) in objects {
-                    let Stamp { mtime, size, inode } = *stamp;
-                    let md5 = digest.bytes().as_slice();
-                    let row =
-                        params![md5, digest.is_dir(), algorithm as i64, mtime, size as i64, inode as i64];
-                    insert.execute(row)?;
-                }
-            }
-            transaction.commit()
-        })();
+        let mut changes = Changes::default();
+        for (digest, stamp) in objects {
+            changes.put(object_key(digest, algorithm).to_vec(), stamp.to_bytes());
+        }
+        let _ = self.objects.update(&changes);
     }
 
     /// Remembers that an output was put into the workspace, so that it can go when nothing tracks it any more.
     pub fn remember_placed(&mut self, outputs: &[(String, Stamp)]) {
-        let Some(connection) = &mut self.connection else { return };
-        let _ = (|| -> rusqlite::Result<()> {
-            let transaction = connection.transaction()?;
-            for (path, stamp) in outputs {
-                transaction.execute(
-                    "INSERT OR REPLACE INTO placed (path, mtime, inode) VALUES (?1, ?2, ?3)",
-                    params![path, stamp.mtime, stamp.inode as i64],
-                )?;
-            }
-            transaction.commit()
-        })();
+        let mut changes = Changes::default();
+        for (path, stamp) in outputs {
+            let mut value = [0; PLACED];
+            value[..8].copy_from_slice(&stamp.mtime.to_le_bytes());
+            value[8..].copy_from_slice(&stamp.inode.to_le_bytes());
+            changes.put(path.clone().into_bytes(), value);
+        }
+        let _ = self.placed.update(&changes);
     }
 
     /// The outputs that were put into the workspace: path, modification time, inode.
     pub fn placed(&self) -> Vec<(String, i64, u64)> {
-        let Some(connection) = &self.connection else { return Vec::new() };
-        let scan = || -> rusqlite::Result<Vec<(String, i64, u64)>> {
-            let mut statement = connection.prepare_cached("SELECT path, mtime, inode FROM placed")?;
-            let rows = statement
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64)))?;
-            rows.collect()
-        };
-        scan().unwrap_or_default()
+        let rows = self.placed.all();
+        let placed = rows.iter().filter_map(|(path, value)| {
+            let path = std::str::from_utf8(path).ok()?.to_owned();
+            Some((path, word(value, 0) as i64, word(value, 8)))
+        });
+        placed.collect()
     }
 
     /// Forgets outputs that were put into the workspace.
     pub fn forget_placed(&mut self, paths: &[String]) {
-        let Some(connection) = &mut self.connection else { return };
+        let mut changes = Changes::default();
         for path in paths {
-            let _ = connection.execute("DELETE FROM placed WHERE path = ?1", params![path]);
+            changes.remove(path.clone().into_bytes());
         }
+        let _ = self.placed.update(&changes);
     }
 }
 
-/// A connection that leaves the folder as it is.
-fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
-    let readable = |options: &str| -> rusqlite::Result<Connection> {
-        let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        let connection = Connection::open_with_flags(format!("file:{escaped}{options}"), flags)?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version == SCHEMA_VERSION { Ok(connection) } else { Err(rusqlite::Error::InvalidQuery) }
-    };
-    // The log beside a database can only be read together with an index, which nobody can write here either. Without
-    // it, rows of the log are not seen: they cost a hash.
-    readable("").or_else(|_| readable("?immutable=1"))
+/// Files of which something is known.
+#[derive(Debug)]
+pub struct KnownFiles {
+    rows: Rows<FILE>,
+    starts: Vec<usize>,
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A row lost in a crash costs a hash; in this mode no commit waits for the disk.
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version != SCHEMA_VERSION {
-        connection.execute_batch(
-            "DROP TABLE IF EXISTS file; DROP TABLE IF EXISTS object; DROP TABLE IF EXISTS placed;",
-        )?;
-        connection.execute_batch(SCHEMA)?;
-        connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+impl KnownFiles {
+    /// Those at or below one of the paths that were asked for, sorted by path.
+    pub fn below(&self, path: &str, algorithm: Algorithm) -> impl Iterator<Item = (&[u8], Known)> {
+        let key = |after: &str| file_key(algorithm, path, after);
+        let itself = self.rows.part(&self.starts, &key(""), &key("\0"));
+        let inside = self.rows.part(&self.starts, &key("/"), &key(AFTER_BELOW));
+        itself.chain(inside).map(|(key, value)| {
+            let mut md5 = [0; 16];
+            md5.copy_from_slice(&value[STAMP..]);
+            (&key[1..], Known { stamp: Stamp::from_bytes(value), digest: Digest::file(md5) })
+        })
     }
-    Ok(connection)
 }
 
-/// Columns `mtime, size, inode, md5` from the given one on.
-fn known(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Known> {
-    let bytes = row.get_ref(first + 3)?.as_blob()?;
-    let md5 = bytes.try_into().map_err(|_| rusqlite::Error::InvalidQuery)?;
-    let stamp = Stamp {
-        mtime: row.get(first)?,
-        size: row.get::<_, i64>(first + 1)? as u64,
-        inode: row.get::<_, i64>(first + 2)? as u64,
-    };
-    Ok(Known { stamp, digest: Digest::file(md5) })
+/// Objects whose stamp is known.
+#[derive(Debug, Default)]
+pub struct KnownObjects {
+    rows: Rows<STAMP>,
+    later: HashMap<(Digest, Algorithm), Stamp>,
+}
+
+impl KnownObjects {
+    /// What the object looked like when its content was seen to be right.
+    pub fn get(&self, digest: &Digest, algorithm: Algorithm) -> Option<Stamp> {
+        if let Some(stamp) = self.later.get(&(*digest, algorithm)) {
+            return Some(*stamp);
+        }
+        self.rows.find_fixed(&object_key(digest, algorithm)).map(|value| Stamp::from_bytes(value))
+    }
+
+    /// Adds one, for this process.
+    pub fn insert(&mut self, digest: Digest, algorithm: Algorithm, stamp: Stamp) {
+        self.later.insert((digest, algorithm), stamp);
+    }
+}
+
+/// The character after `/`: what is below a path sorts before the path with this behind it.
+const AFTER_BELOW: &str = "0";
+
+fn file_key(algorithm: Algorithm, path: &str, after: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + path.len() + after.len());
+    key.push(algorithm as u8);
+    key.extend(path.as_bytes());
+    key.extend(after.as_bytes());
+    key
+}
+
+fn object_key(digest: &Digest, algorithm: Algorithm) -> [u8; 17] {
+    let mut key = [0; 17];
+    key[..16].copy_from_slice(digest.bytes());
+    key[16] = u8::from(digest.is_dir()) | (algorithm as u8) << 1;
+    key
+}
+
+impl Stamp {
+    fn to_bytes(self) -> [u8; STAMP] {
+        let mut bytes = [0; STAMP];
+        bytes[..8].copy_from_slice(&self.mtime.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.size.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.inode.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Self {
+        Self { mtime: word(bytes, 0) as i64, size: word(bytes, 8), inode: word(bytes, 16) }
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]
@@ -299,27 +276,34 @@ mod tests {
         one.update(Algorithm::Md5, &learned, &[]);
         two.update(Algorithm::Md5, &[("d/new".into(), sample(9))], &["d/a".into()]);
         two.update(Algorithm::LegacyMd5, &[("d/a".into(), sample(8))], &[]);
-        let below: Vec<_> = one.below("d", Algorithm::Md5).into_iter().map(|(path, _)| path).collect();
-        assert_eq!(below, ["d", "d/new", "d/s/b"]);
-        assert_eq!(one.below("d/a", Algorithm::LegacyMd5), [("d/a".to_owned(), sample(8))]);
+        let paths = |path: &str, algorithm| -> Vec<String> {
+            let files = one.files(&[(path, algorithm), ("d.x", Algorithm::Md5)]);
+            let below = files.below(path, algorithm);
+            below.map(|(path, _)| String::from_utf8(path.to_vec()).unwrap()).collect()
+        };
+        assert_eq!(paths("d", Algorithm::Md5), ["d", "d/new", "d/s/b"]);
+        assert_eq!(paths("d/s", Algorithm::Md5), ["d/s/b"]);
+        assert_eq!(paths("nowhere", Algorithm::Md5), [""; 0]);
+        let files = two.files(&[("d/a", Algorithm::LegacyMd5)]);
+        assert_eq!(files.below("d/a", Algorithm::LegacyMd5).next(), Some((&b"d/a"[..], sample(8))));
         let objects = [(Digest::dir([1; 16]), sample(3).stamp), (Digest::file([1; 16]), sample(4).stamp)];
         one.remember_objects(Algorithm::LegacyMd5, &objects);
-        let expected =
-            objects.into_iter().map(|(digest, stamp)| ((digest, Algorithm::LegacyMd5), stamp)).collect();
-        assert_eq!(two.objects(), expected);
+        let mut known = two.objects();
+        for (digest, stamp) in objects {
+            assert_eq!(known.get(&digest, Algorithm::LegacyMd5), Some(stamp));
+            assert_eq!(known.get(&digest, Algorithm::Md5), None);
+            known.insert(digest, Algorithm::LegacyMd5, sample(5).stamp);
+            assert_eq!(known.get(&digest, Algorithm::LegacyMd5), Some(sample(5).stamp));
+        }
     }
 
     #[test]
-    fn a_broken_database_is_replaced() {
+    fn placed_outputs_come_and_go() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(
-            folder.path().join("state.db"),
-            "this is no database, and long enough to be looked at".repeat(99),
-        )
-        .unwrap();
         let mut state = State::open(folder.path());
-        state.update(Algorithm::Md5, &[("a".into(), sample(1))], &[]);
-        assert_eq!(State::open(folder.path()).below("a", Algorithm::Md5).len(), 1);
+        state.remember_placed(&[("b".into(), sample(1).stamp), ("a".into(), sample(2).stamp)]);
+        state.forget_placed(&["b".into(), "c".into()]);
+        assert_eq!(State::open(folder.path()).placed(), [("a".to_owned(), 2, u64::MAX - 2)]);
     }
 
     #[test]
