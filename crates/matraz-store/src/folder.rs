@@ -85,13 +85,27 @@ impl Store {
         let folder = self.path(near)?.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
         let made = match self.nursery.create(&folder, mode) {
             Err(error) if absent(&error) => {
-                fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+                self.make_folder(&folder).map_err(Error::io("create", &folder))?;
                 self.nursery.create(&folder, mode)
             }
             other => other,
         };
         let (file, temp) = made.map_err(Error::io("write", &folder))?;
         Ok(Pending { store: self.clone(), temp, file, written: 0, done: false })
+    }
+
+    /// Makes a folder below the root and those above it.
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        if !folder.starts_with(&self.root) || folder == self.root {
+            return fs::create_dir_all(folder);
+        }
+        match self.nursery.create_dir(folder) {
+            Err(error) if absent(&error) => {
+                self.make_folder(folder.parent().unwrap_or(&self.root))?;
+                self.nursery.create_dir(folder)
+            }
+            other => other,
+        }
     }
 
     /// Copies a file into the store, sharing its blocks where the filesystem can.
@@ -201,7 +215,7 @@ impl Pending {
         match move_into_place(&self.temp, &target) {
             Err(error) if absent(&error) => {
                 let folder = target.parent().unwrap_or(&self.store.root);
-                fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+                self.store.make_folder(folder).map_err(Error::io("create", folder))?;
                 move_into_place(&self.temp, &target)
             }
             other => other,

@@ -5,8 +5,8 @@
 //! Where 20,000 files were just removed, making one takes 100 to 600 µs instead of 9. A region is made of sixteen
 //! block groups, a file is born in the region of its folder, and the folders in one with the attribute `T` are spread
 //! over all regions. So when birth turns out to be slow beside its place, a file is born in such a folder and renamed
-//! to its place: 15 µs for everything (20,000 files of 4 KiB, two threads; `bench/floor` repeats it). On any other
-//! filesystem, and while birth is quick, files are made beside their place.
+//! to its place: 15 µs for everything (20,000 files of 4 KiB, two threads; `bench/floor` repeats it). Folders are made
+//! the same way. On any other filesystem, and while birth is quick, files are made beside their place.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use matraz_base::file;
@@ -22,12 +22,12 @@ use rustix::fs::{CWD, IFlags, Mode, OFlags};
 
 /// The folder below the root that holds the folders of all processes.
 pub(crate) const HOME: &str = ".matraz-new";
-/// How many births are judged together: one alone may just have been interrupted.
-const SAMPLE: u32 = 8;
-/// Births that take longer than this on average are slow.
-const PATIENCE: Duration = Duration::from_micros(40);
-/// How many folders are tried before the search is given up.
-const MOST_FOLDERS: usize = 128;
+/// How many births are judged together, by the quickest of them: the others may just have been interrupted.
+const SAMPLE: u32 = 4;
+/// A birth that takes longer than this is slow.
+const PATIENCE: Duration = Duration::from_micros(35);
+/// How many folders are tried before the best of them has to do.
+const MOST_FOLDERS: usize = 64;
 /// What a killed process left behind goes after this time.
 const LITTER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Of `statfs`.
@@ -42,6 +42,8 @@ pub struct Nursery {
     slots: Mutex<Vec<Slot>>,
     /// How many folders were made.
     folders: AtomicUsize,
+    /// The quickest birth so far, and the folder of it.
+    best: Mutex<Option<(Duration, Option<PathBuf>)>>,
     /// Our part of the home, once it is needed; `None` when the filesystem is of another kind.
     own: Mutex<Option<Option<PathBuf>>>,
 }
@@ -51,7 +53,7 @@ struct Slot {
     /// Where files are born; `None`: beside their place.
     folder: Option<PathBuf>,
     births: u32,
-    spent: Duration,
+    quickest: Option<Duration>,
 }
 
 impl Nursery {
@@ -66,6 +68,7 @@ impl Nursery {
             patience,
             slots: Mutex::default(),
             folders: AtomicUsize::new(0),
+            best: Mutex::default(),
             own: Mutex::default(),
         }
     }
@@ -73,21 +76,57 @@ impl Nursery {
     /// Makes a file that will go to the folder `beside`, with the permission bits `mode` less the umask; it is open for
     /// writing.
     pub fn create(&self, beside: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
-        let mut slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let temp = slot.folder.as_deref().unwrap_or(beside).join(file::temporary_name());
-        let start = Instant::now();
-        let made = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temp);
-        slot.spent += start.elapsed();
-        slot.births += 1;
-        if slot.births == SAMPLE {
-            if slot.spent > self.patience * SAMPLE {
-                slot.folder = self.next_folder();
+        let beside = beside.join(file::temporary_name());
+        self.bear(beside, |path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path))
+    }
+
+    /// Makes a folder. It is no error when there is one already; that above it must exist.
+    pub fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let made = self.bear(path.to_path_buf(), |born| fs::create_dir(born)).and_then(|(_, born)| {
+            if born == path {
+                Ok(())
+            } else {
+                fs::rename(&born, path).inspect_err(|_| drop(fs::remove_dir(&born)))
             }
-            slot.births = 0;
-            slot.spent = Duration::ZERO;
+        });
+        made.or_else(|error| if path.is_dir() { Ok(()) } else { Err(error) })
+    }
+
+    /// Makes something in a folder of ours, or at `beside` while birth is quick there.
+    fn bear<T>(
+        &self,
+        beside: PathBuf,
+        make: impl FnOnce(&Path) -> io::Result<T>,
+    ) -> io::Result<(T, PathBuf)> {
+        let mut slot = lock(&self.slots).pop().unwrap_or_default();
+        let temp = slot.folder.as_ref().map_or(beside, |folder| folder.join(file::temporary_name()));
+        let start = Instant::now();
+        let made = make(&temp);
+        let spent = start.elapsed();
+        if made.is_ok() {
+            slot.births += 1;
+            slot.quickest = Some(slot.quickest.map_or(spent, |quickest| quickest.min(spent)));
         }
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
-        made.map(|file| (file, temp))
+        if let (Some(quickest), true) = (slot.quickest, slot.births >= SAMPLE) {
+            self.judge(&mut slot, quickest);
+        }
+        lock(&self.slots).push(slot);
+        made.map(|made| (made, temp))
+    }
+
+    /// Moves a slot on when birth is slow where it is.
+    fn judge(&self, slot: &mut Slot, quickest: Duration) {
+        let mut best = lock(&self.best);
+        if best.as_ref().is_none_or(|(known, _)| quickest < *known) {
+            *best = Some((quickest, slot.folder.clone()));
+        }
+        if quickest > self.patience {
+            let known = best.as_ref().and_then(|(_, folder)| folder.clone());
+            drop(best);
+            slot.folder = self.next_folder().or(known);
+        }
+        slot.births = 0;
+        slot.quickest = None;
     }
 
     /// A folder in another region; `None` when there is no such thing.
@@ -96,7 +135,7 @@ impl Nursery {
         if number >= MOST_FOLDERS {
             return None;
         }
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = lock(&self.own);
         let own = own.get_or_insert_with(|| settle_in(&self.root).ok()).as_ref()?;
         // The region follows from the name.
         let folder = own.join(format!("{:016x}", random()));
@@ -138,6 +177,10 @@ fn settle_in(root: &Path) -> io::Result<PathBuf> {
     Ok(own)
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A number that other processes do not get.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
@@ -167,7 +210,10 @@ mod tests {
         let place = folder.path().join("place");
         fs::create_dir(&place).unwrap();
         for patience in [Duration::ZERO, Duration::MAX] {
-            let nursery = Nursery::with_patience(folder.path(), patience / (2 * SAMPLE));
+            let nursery = Nursery::with_patience(folder.path(), patience);
+            for _ in 0..3 {
+                nursery.create_dir(&place.join("folder")).unwrap();
+            }
             std::thread::scope(|scope| {
                 for thread in 0..3 {
                     let (nursery, place) = (&nursery, &place);
@@ -182,7 +228,8 @@ mod tests {
             });
             drop(nursery);
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-            assert_eq!(fs::read_dir(&place).unwrap().count(), 9 * MOST_FOLDERS);
+            assert_eq!(fs::read_dir(&place).unwrap().count(), 9 * MOST_FOLDERS + 1);
+            assert_eq!(fs::read_dir(place.join("folder")).unwrap().count(), 0);
             assert_eq!(fs::read(place.join("2-17")).unwrap(), b"17");
         }
     }
@@ -196,5 +243,7 @@ mod tests {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o400);
         assert!(temp.starts_with(folder.path()));
         assert!(nursery.create(&folder.path().join("missing"), 0o400).is_err());
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(nursery.create_dir(&folder.path().join("file")).is_err());
     }
 }
