@@ -11,8 +11,8 @@ use matraz_base::progress::{Progress, Unit};
 use crate::cache::{Cache, Object, Origin, Source, absent};
 use crate::hash::digest::{Digest, Meta};
 use crate::hash::many;
-use crate::hash::state::{Algorithm, Known, Stamp};
-use crate::hash::tree::{Entry, Tree};
+use crate::hash::state::{Algorithm, Known, KnownFolder, Stamp};
+use crate::hash::tree::{Entry, Fingerprint, Tree};
 use crate::ignore::{FoundFile, files_below};
 use crate::metadata::Metadata;
 use crate::{Error, Repo, Result};
@@ -191,7 +191,7 @@ fn look(
         }
         let content = match kind {
             None => None,
-            Some(is_folder) => Some(assemble(own, is_folder, &targets[number].path)?),
+            Some(is_folder) => Some(assemble(repo, own, is_folder, &targets[number], &keys[number])?),
         };
         if let (Some(cache), Some(tree)) = (&mut cache, content.as_ref().and_then(|c| c.tree.as_ref())) {
             cache.save_tree_as(repo, tree, targets[number].algorithm == Algorithm::LegacyMd5)?;
@@ -312,9 +312,18 @@ fn remember(
     }
 }
 
-fn assemble(candidates: Vec<Candidate>, is_folder: bool, path: &Path) -> Result<Content> {
+/// The digest of a folder with fewer files is computed sooner than looked up.
+const WORTH_REMEMBERING: usize = 1000;
+
+fn assemble(
+    repo: &Repo,
+    candidates: Vec<Candidate>,
+    is_folder: bool,
+    target: &Target,
+    key: &str,
+) -> Result<Content> {
     let size = candidates.iter().map(|candidate| candidate.stamp.size).sum();
-    let changed = || Error::io("read", path)(std::io::ErrorKind::NotFound.into());
+    let changed = || Error::io("read", &target.path)(std::io::ErrorKind::NotFound.into());
     if !is_folder {
         let candidate = candidates.into_iter().next().ok_or_else(changed)?;
         let digest = candidate.digest.ok_or_else(changed)?;
@@ -322,13 +331,29 @@ fn assemble(candidates: Vec<Candidate>, is_folder: bool, path: &Path) -> Result<
         return Ok(Content { digest, meta, tree: None });
     }
     let mut entries = Vec::with_capacity(candidates.len());
+    let mut fingerprint = Fingerprint::default();
     for candidate in candidates {
         let digest = candidate.digest.ok_or_else(changed)?;
+        fingerprint.add(&candidate.path, &digest);
         entries.push(Entry { path: candidate.path, digest });
     }
     let tree = Tree::new(entries);
     let meta = Meta { size: Some(size), nfiles: Some(tree.len() as u64), isexec: false };
-    Ok(Content { digest: tree.digest(), meta, tree: Some(tree) })
+    if tree.len() < WORTH_REMEMBERING {
+        return Ok(Content { digest: tree.digest(), meta, tree: Some(tree) });
+    }
+    let fingerprint = fingerprint.bytes();
+    let known = repo.with_state(|state| state.folder(key, target.algorithm));
+    let digest = match known.filter(|known| known.fingerprint == fingerprint) {
+        Some(known) => known.digest,
+        None => {
+            let digest = tree.digest();
+            let known = KnownFolder { fingerprint, digest };
+            repo.with_state(|state| state.remember_folder(key, target.algorithm, known));
+            digest
+        }
+    };
+    Ok(Content { digest, meta, tree: Some(tree) })
 }
 
 enum Found {

@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use matraz_base::file;
-use rustix::fs::{CWD, IFlags, Mode, OFlags};
+use rustix::fs::{CWD, IFlags, Mode, OFlags, RenameFlags};
 
 /// The folder below the root that holds the folders of all processes.
 pub(crate) const HOME: &str = ".matraz-new";
@@ -84,10 +84,14 @@ impl Nursery {
     pub fn create_dir(&self, path: &Path) -> io::Result<()> {
         let made = self.bear(path.to_path_buf(), |born| fs::create_dir(born)).and_then(|(_, born)| {
             if born == path {
-                Ok(())
-            } else {
-                fs::rename(&born, path).inspect_err(|_| drop(fs::remove_dir(&born)))
+                return Ok(());
             }
+            // A plain rename would replace the empty folder that another thread has just made and is about to fill.
+            let moved = rustix::fs::renameat_with(CWD, &born, CWD, path, RenameFlags::NOREPLACE);
+            moved.map_err(|error| {
+                let _ = fs::remove_dir(&born);
+                error.into()
+            })
         });
         made.or_else(|error| if path.is_dir() { Ok(()) } else { Err(error) })
     }
@@ -231,6 +235,26 @@ mod tests {
             assert_eq!(fs::read_dir(&place).unwrap().count(), 9 * MOST_FOLDERS + 1);
             assert_eq!(fs::read_dir(place.join("folder")).unwrap().count(), 0);
             assert_eq!(fs::read(place.join("2-17")).unwrap(), b"17");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_being_filled_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let nursery = Nursery::with_patience(folder.path(), Duration::ZERO);
+        for round in 0..200 {
+            let place = folder.path().join(round.to_string());
+            std::thread::scope(|scope| {
+                for thread in 0..2 {
+                    let (nursery, place) = (&nursery, &place);
+                    scope.spawn(move || {
+                        nursery.create_dir(place).unwrap();
+                        let (_, temp) = nursery.create(place, 0o600).unwrap();
+                        move_into_place(&temp, &place.join(thread.to_string())).unwrap();
+                    });
+                }
+            });
+            assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
         }
     }
 

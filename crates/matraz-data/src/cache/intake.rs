@@ -174,7 +174,7 @@ fn store(
 ) -> Result<Option<Stamp>> {
     if let Ok(meta) = std::fs::metadata(cache.path(object))
         && meta.len() == hashed.size
-        && let Some(checked) = cache.judge(object, &meta)
+        && let Some(checked) = cache.judge(object, &(&meta).into())
     {
         return Ok(checked.then(|| Stamp::of(&meta)));
     }

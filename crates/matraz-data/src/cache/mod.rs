@@ -26,10 +26,11 @@ use std::sync::atomic::AtomicBool;
 
 use matraz_store::{Location, Store};
 
-use crate::hash::digest::Digest;
+use crate::hash::digest::{Digest, FILES_MD5};
 use crate::hash::state::{Algorithm, KnownObjects, Stamp, State};
 use crate::hash::tree::Tree;
 use crate::hash::{many, md5};
+use crate::metadata::{Metadata, Viewer};
 use crate::repo::Repo;
 use crate::{Error, Result};
 
@@ -59,6 +60,11 @@ impl Object {
     /// Its place below the root of a cache or remote.
     pub fn key(&self) -> String {
         if self.legacy { self.digest.legacy_key() } else { self.digest.key() }
+    }
+
+    /// Writes [`key`](Self::key) behind a text.
+    fn push_key(&self, text: &mut String) {
+        self.digest.push_key(if self.legacy { "" } else { FILES_MD5 }, text);
     }
 
     /// How the digest is taken.
@@ -170,17 +176,9 @@ impl Cache {
     ) -> Result<(Vec<Presence>, Vec<Corrupted>)> {
         let mut found = Vec::with_capacity(objects.len());
         let mut doubtful = Vec::new();
-        let looked_at = in_parallel(objects, repo.threads(), |object| {
-            let path = self.path(object);
-            match fs::metadata(&path) {
-                Ok(meta) if meta.is_file() => Ok(Some(self.judge(object, &meta))),
-                Ok(_) => Ok(None),
-                Err(error) if absent(&error) => Ok(None),
-                Err(error) => Err(Error::io("look at", path)(error)),
-            }
-        });
+        let looked_at = self.look_at(objects, repo.threads())?;
         for (n, looked_at) in looked_at.into_iter().enumerate() {
-            found.push(match looked_at? {
+            found.push(match looked_at {
                 Some(Some(checked)) => Presence::Present { checked },
                 Some(None) => {
                     doubtful.push((n, self.path(&objects[n])));
@@ -212,11 +210,44 @@ impl Cache {
         Ok((found, corrupted))
     }
 
+    /// What [`judge`](Self::judge) says of each object; `None` for one that is not there. Objects are looked at folder
+    /// by folder, on several threads when there are many.
+    fn look_at(&self, objects: &[Object], threads: usize) -> Result<Vec<Option<Option<bool>>>> {
+        let look = |part: &[u32]| -> Result<Vec<Option<Option<bool>>>> {
+            let mut viewer = Viewer::new(&self.root);
+            let mut key = String::new();
+            let answer = |n: &u32| {
+                let object = &objects[*n as usize];
+                key.clear();
+                object.push_key(&mut key);
+                match viewer.look(&key) {
+                    Ok(meta) if meta.is_file() => Ok(Some(self.judge(object, &meta))),
+                    Ok(_) => Ok(None),
+                    Err(error) if absent(&error) => Ok(None),
+                    Err(error) => Err(Error::io("look at", self.path(object))(error)),
+                }
+            };
+            part.iter().map(answer).collect()
+        };
+        let mut order: Vec<u32> = (0..objects.len() as u32).collect();
+        if !objects.is_sorted() {
+            order.sort_unstable_by_key(|n| objects[*n as usize]);
+        }
+        let share = order.len().div_ceil(threads.max(1)).max(WORTH_A_THREAD);
+        let parts: Vec<&[u32]> = order.chunks(share).collect();
+        let answers = in_parallel_parts(&parts, look)?;
+        let mut looked_at = vec![None; objects.len()];
+        for (n, answer) in order.into_iter().zip(answers) {
+            looked_at[n as usize] = answer;
+        }
+        Ok(looked_at)
+    }
+
     /// Whether an object with this metadata can be used, and whether its content was checked; `None` when it must be
     /// hashed first.
-    fn judge(&self, object: &Object, meta: &fs::Metadata) -> Option<bool> {
-        let stamp = Stamp::of(meta);
-        let protected = meta.permissions().mode() & 0o7777 == OBJECT_MODE;
+    fn judge(&self, object: &Object, meta: &Metadata) -> Option<bool> {
+        let stamp = meta.stamp;
+        let protected = meta.permissions() == OBJECT_MODE;
         let empty = *object.digest.bytes() == md5::EMPTY;
         if !protected || (stamp.size == 0) != empty {
             return None;
@@ -256,6 +287,11 @@ impl Cache {
                 }
             }
         });
+    }
+
+    /// Whether an object is there and its content was seen to be right since it was last touched.
+    pub(crate) fn is_checked(&self, object: &Object) -> bool {
+        fs::metadata(self.path(object)).is_ok_and(|meta| self.judge(object, &(&meta).into()) == Some(true))
     }
 
     /// The listing of a folder; `None` when the object is missing or corrupted (it is removed then).
@@ -298,9 +334,7 @@ impl Cache {
     pub fn save_tree_as(&mut self, repo: &Repo, tree: &Tree, legacy: bool) -> Result<Object> {
         let bytes = tree.to_bytes();
         let object = Object { digest: Digest::dir(md5::of_bytes(&bytes)), legacy };
-        let path = self.path(&object);
-        let there = fs::metadata(&path).is_ok_and(|meta| self.judge(&object, &meta) == Some(true));
-        if !there {
+        if !self.is_checked(&object) {
             let stamp = self.write_object(&object, &bytes)?;
             self.learn(repo, &[(object, stamp)]);
         }
@@ -381,20 +415,29 @@ pub(crate) fn in_parallel<T: Sync, A: Send>(
     ask: impl Fn(&T) -> A + Sync,
 ) -> Vec<A> {
     let share = items.len().div_ceil(threads.max(1)).max(WORTH_A_THREAD);
-    if items.len() <= share {
-        return items.iter().map(ask).collect();
-    }
-    let ask = &ask;
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = items
-            .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().map(ask).collect::<Vec<A>>()))
-            .collect();
-        let joined = parts
-            .into_iter()
-            .map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        joined.flatten().collect()
-    })
+    let parts: Vec<&[T]> = items.chunks(share).collect();
+    let answers: Result<Vec<A>, std::convert::Infallible> =
+        in_parallel_parts(&parts, |part| Ok(part.iter().map(&ask).collect()));
+    answers.unwrap_or_default()
+}
+
+/// The answers of `ask` for all items, each part on a thread of its own.
+pub(crate) fn in_parallel_parts<T: Sync, A: Send, E: Send>(
+    parts: &[&[T]],
+    ask: impl Fn(&[T]) -> Result<Vec<A>, E> + Sync,
+) -> Result<Vec<A>, E> {
+    let [only] = parts else {
+        let ask = &ask;
+        return std::thread::scope(|scope| {
+            let running: Vec<_> = parts.iter().map(|part| scope.spawn(move || ask(part))).collect();
+            let mut answers = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+            for one in running {
+                answers.extend(one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(answers)
+        });
+    };
+    ask(only)
 }
 
 /// Whether an error says that there is no such file.

@@ -103,7 +103,7 @@ impl Cache {
             let looked_at = in_parallel(&run.paths, repo.threads(), |path| fs::metadata(path));
             for (number, looked_at) in looked_at.into_iter().enumerate() {
                 match looked_at {
-                    Ok(meta) => match run.cache.judge(&placements[number].object, &meta) {
+                    Ok(meta) => match run.cache.judge(&placements[number].object, &(&meta).into()) {
                         Some(_) => direct.push(number),
                         None => run.check_then(number, &mut direct)?,
                     },
@@ -183,7 +183,7 @@ impl Run<'_> {
                 other => other.map_err(Error::io("read", object))?,
             };
             let meta = from.metadata().map_err(Error::io("look at", object))?;
-            if self.cache.judge(&placement.object, &meta) != Some(true) {
+            if self.cache.judge(&placement.object, &(&meta).into()) != Some(true) {
                 return Ok(None);
             }
             let mut temp = self.temp(placement)?;

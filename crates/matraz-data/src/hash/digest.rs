@@ -12,6 +12,8 @@ pub struct Digest {
     dir: bool,
 }
 
+/// Where caches and remotes have their objects.
+pub(crate) const FILES_MD5: &str = "files/md5/";
 /// What ends the digest of a folder.
 pub const DIR_SUFFIX: &str = ".dir";
 
@@ -74,7 +76,7 @@ impl Digest {
 
     /// The place of the object below the root of a cache or remote: `files/md5/ab/cdef…`.
     pub fn key(&self) -> String {
-        self.key_under("files/md5/")
+        self.key_under(FILES_MD5)
     }
 
     /// The place of an object made by DVC 2: `ab/cdef…` directly below the root.
@@ -83,8 +85,24 @@ impl Digest {
     }
 
     fn key_under(&self, prefix: &str) -> String {
-        let text = self.to_text();
-        format!("{prefix}{}/{}", &text[..2], &text[2..])
+        let mut key = String::with_capacity(prefix.len() + 40);
+        self.push_key(prefix, &mut key);
+        key
+    }
+
+    /// Writes the place of the object below `prefix` behind a text.
+    pub(crate) fn push_key(&self, prefix: &str, text: &mut String) {
+        text.push_str(prefix);
+        for (n, byte) in self.md5.iter().enumerate() {
+            text.push(char::from(HEX[usize::from(byte >> 4)]));
+            text.push(char::from(HEX[usize::from(byte & 15)]));
+            if n == 0 {
+                text.push('/');
+            }
+        }
+        if self.dir {
+            text.push_str(DIR_SUFFIX);
+        }
     }
 }
 

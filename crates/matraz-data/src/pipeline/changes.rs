@@ -68,7 +68,7 @@ pub fn of_stages(
     contents.look_at(stages.iter().copied())?;
     let outs: Vec<&Output> =
         stages.iter().flat_map(|stage| &stage.outs).filter(|out| out.cache && out.digest.is_some()).collect();
-    let present = in_cache(repo, cache, &outs, interrupt)?;
+    let present = in_cache(repo, cache, &outs, Some(contents), interrupt)?;
     let present: HashMap<&Path, bool> =
         outs.iter().map(|out| out.path.as_path()).zip(present.iter().copied()).collect();
     let mut all = Vec::with_capacity(stages.len());

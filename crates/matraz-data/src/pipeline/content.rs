@@ -8,6 +8,7 @@ use matraz_base::process::Interrupt;
 
 use crate::cache::{Cache, Object};
 use crate::hash::digest::{Digest, Meta};
+use crate::hash::tree::Tree;
 use crate::stage::{Output, Source, Stage};
 use crate::workspace::{self, Target};
 use crate::{Repo, Result};
@@ -19,12 +20,14 @@ pub struct Contents<'r> {
     interrupt: &'r Interrupt,
     /// By path, and whether the digest is taken as DVC 2 did.
     known: HashMap<(PathBuf, bool), Option<(Digest, Meta)>>,
+    /// The listings of the folders among them: one that is in the workspace need not be read from the cache.
+    trees: HashMap<Digest, Tree>,
 }
 
 impl<'r> Contents<'r> {
     /// Knows nothing yet.
     pub fn new(repo: &'r Repo, progress: &'r dyn Progress, interrupt: &'r Interrupt) -> Self {
-        Self { repo, progress, interrupt, known: HashMap::new() }
+        Self { repo, progress, interrupt, known: HashMap::new(), trees: HashMap::new() }
     }
 
     /// Looks at everything that the stages read and make and that is not known yet.
@@ -54,7 +57,11 @@ impl<'r> Contents<'r> {
             if let Some(tree) = content.as_ref().and_then(|content| content.tree.as_ref()).filter(|_| key.1) {
                 let _ = Cache::open(self.repo).save_tree_as(self.repo, tree, true);
             }
-            self.known.insert(key, content.map(|content| (content.digest, content.meta)));
+            let known = content.map(|content| {
+                self.trees.extend(content.tree.map(|tree| (content.digest, tree)));
+                (content.digest, content.meta)
+            });
+            self.known.insert(key, known);
         }
         Ok(())
     }
@@ -82,14 +89,17 @@ impl<'r> Contents<'r> {
     /// A command ran: anything may have changed.
     pub fn forget_all(&mut self) {
         self.known.clear();
+        self.trees.clear();
     }
 }
 
-/// Which of the outputs the cache has whole. Outputs of which nothing is recorded count as missing.
+/// Which of the outputs the cache has whole. Outputs of which nothing is recorded count as missing. The listings of
+/// folders that were looked at are taken from `contents`.
 pub fn in_cache(
     repo: &Repo,
     cache: &mut Cache,
     outs: &[&Output],
+    contents: Option<&Contents<'_>>,
     interrupt: &Interrupt,
 ) -> Result<Vec<bool>> {
     let mut whole = vec![true; outs.len()];
@@ -102,7 +112,16 @@ pub fn in_cache(
         };
         let object = Object { digest, legacy: out.legacy };
         if digest.is_dir() {
-            match cache.tree(&object)? {
+            let here = contents.and_then(|contents| contents.trees.get(&digest));
+            let kept;
+            let tree = match here {
+                Some(tree) if !out.legacy && cache.is_checked(&object) => Some(tree),
+                _ => {
+                    kept = cache.tree(&object)?;
+                    kept.as_ref()
+                }
+            };
+            match tree {
                 Some(tree) => {
                     objects.extend(tree.entries().iter().map(|entry| object.file_of(entry.digest)));
                     owners.resize(objects.len(), n);

@@ -107,6 +107,7 @@ impl Runner<'_> {
             self.repo,
             &mut self.cache,
             &outs.iter().collect::<Vec<_>>(),
+            None,
             self.interrupt,
         )?;
         if !present.iter().all(|present| *present) {
