@@ -186,7 +186,7 @@ pub fn add(
                 let recorded = if keeps_legacy {
                     Ok(())
                 } else {
-                    record(repo, &mut cache, out, &job, content, options.no_commit)
+                    record(&mut cache, out, &job, content, options.no_commit)
                 };
                 recorded.map(|()| parts.push((out.clone(), job.part.clone())))
             }
@@ -331,7 +331,6 @@ fn keep_legacy(repo: &Repo, jobs: &[Job], progress: &dyn Progress, stop: &Atomic
 
 /// Writes the content of a target into its output.
 fn record(
-    repo: &Repo,
     cache: &mut Cache,
     out: &mut Output,
     job: &Job,
@@ -376,7 +375,7 @@ fn record(
                 (tree, Meta { size, nfiles, isexec: false })
             }
         };
-        out.digest = Some(if no_commit { tree.digest() } else { cache.save_tree(repo, &tree)?.digest });
+        out.digest = Some(if no_commit { tree.digest() } else { cache.save_tree(&tree)?.digest });
         out.meta = meta;
     }
     out.legacy = false;

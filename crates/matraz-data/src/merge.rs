@@ -277,7 +277,7 @@ impl Folders<'_> {
             files.extend(file.map(|digest| (name.clone(), digest)));
         }
         let tree = Tree::new(files.into_iter().map(|(path, digest)| Entry { path, digest }).collect());
-        let object = cache.save_tree(&self.repo, &tree)?;
+        let object = cache.save_tree(&tree)?;
         let sizes = tree
             .entries()
             .iter()

@@ -194,7 +194,7 @@ fn look(
             Some(is_folder) => Some(assemble(repo, own, is_folder, &targets[number], &keys[number])?),
         };
         if let (Some(cache), Some(tree)) = (&mut cache, content.as_ref().and_then(|c| c.tree.as_ref())) {
-            cache.save_tree_as(repo, tree, targets[number].algorithm == Algorithm::LegacyMd5)?;
+            cache.save_tree_as(tree, targets[number].algorithm == Algorithm::LegacyMd5)?;
         }
         contents.push(content);
     }

@@ -77,7 +77,7 @@ impl Cache {
         };
         many::run(&run, sources.len(), repo.threads(), stop)?;
         let (outcome, learned) = run.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.learn(repo, &learned);
+        self.learn(&learned);
         Ok(outcome)
     }
 }

@@ -110,8 +110,8 @@ pub struct Cache {
     store: Store,
     shared: bool,
     links: Vec<LinkKind>,
-    /// The project's tables of what is known of objects; none for a remote.
-    state_dir: Option<PathBuf>,
+    /// The project's tables of what is known of objects; absent for a remote.
+    state: State,
     /// Read when the first object is judged.
     known: OnceLock<KnownObjects>,
     corrupted: Vec<Corrupted>,
@@ -128,7 +128,7 @@ impl Cache {
             root,
             shared: repo.config.get("cache", "shared").is_some(),
             links: if links.is_empty() { LinkKind::DEFAULT.to_vec() } else { links },
-            state_dir: Some(repo.state_dir()),
+            state: repo.with_state(|state| state.clone()),
             known: OnceLock::new(),
             corrupted: Vec::new(),
         }
@@ -141,7 +141,7 @@ impl Cache {
             root,
             shared,
             links: LinkKind::DEFAULT.to_vec(),
-            state_dir: None,
+            state: State::absent(),
             known: OnceLock::new(),
             corrupted: Vec::new(),
         }
@@ -204,7 +204,7 @@ impl Cache {
                     corrupted.push(Corrupted { path });
                 }
             }
-            self.learn(repo, &learned);
+            self.learn(&learned);
             self.corrupted.extend(corrupted.iter().cloned());
         }
         Ok((found, corrupted))
@@ -261,32 +261,26 @@ impl Cache {
 
     /// What an object looked like when its content was seen to be right.
     fn known(&self, object: &Object) -> Option<Stamp> {
-        let read = || self.state_dir.as_deref().map(|dir| State::open(dir).objects()).unwrap_or_default();
-        self.known.get_or_init(read).get(&object.digest, object.algorithm())
+        self.known.get_or_init(|| self.state.objects()).get(&object.digest, object.algorithm())
     }
 
     /// Remembers sound objects.
-    pub(crate) fn learn(&mut self, repo: &Repo, objects: &[(Object, Stamp)]) {
-        if objects.is_empty() || self.state_dir.is_none() {
-            return;
-        }
+    pub(crate) fn learn(&mut self, objects: &[(Object, Stamp)]) {
         if let Some(known) = self.known.get_mut() {
             for (object, stamp) in objects {
                 known.insert(object.digest, object.algorithm(), *stamp);
             }
         }
-        repo.with_state(|state| {
-            for algorithm in [Algorithm::Md5, Algorithm::LegacyMd5] {
-                let rows: Vec<(Digest, Stamp)> = objects
-                    .iter()
-                    .filter(|(object, _)| object.algorithm() == algorithm)
-                    .map(|(object, stamp)| (object.digest, *stamp))
-                    .collect();
-                if !rows.is_empty() {
-                    state.remember_objects(algorithm, &rows);
-                }
+        for algorithm in [Algorithm::Md5, Algorithm::LegacyMd5] {
+            let rows: Vec<(Digest, Stamp)> = objects
+                .iter()
+                .filter(|(object, _)| object.algorithm() == algorithm)
+                .map(|(object, stamp)| (object.digest, *stamp))
+                .collect();
+            if !rows.is_empty() {
+                self.state.remember_objects(algorithm, &rows);
             }
-        });
+        }
     }
 
     /// Whether an object is there and its content was seen to be right since it was last touched.
@@ -326,17 +320,17 @@ impl Cache {
     }
 
     /// Stores the listing of a folder.
-    pub fn save_tree(&mut self, repo: &Repo, tree: &Tree) -> Result<Object> {
-        self.save_tree_as(repo, tree, false)
+    pub fn save_tree(&mut self, tree: &Tree) -> Result<Object> {
+        self.save_tree_as(tree, false)
     }
 
     /// Stores the listing of a folder, with `legacy` as DVC 2 did.
-    pub fn save_tree_as(&mut self, repo: &Repo, tree: &Tree, legacy: bool) -> Result<Object> {
+    pub fn save_tree_as(&mut self, tree: &Tree, legacy: bool) -> Result<Object> {
         let bytes = tree.to_bytes();
         let object = Object { digest: Digest::dir(md5::of_bytes(&bytes)), legacy };
         if !self.is_checked(&object) {
             let stamp = self.write_object(&object, &bytes)?;
-            self.learn(repo, &[(object, stamp)]);
+            self.learn(&[(object, stamp)]);
         }
         Ok(object)
     }

@@ -116,7 +116,7 @@ impl Cache {
         run.numbers.append(run.doubtful.get_mut().unwrap_or_else(PoisonError::into_inner));
         many::run(&run, run.numbers.len(), repo.threads(), stop)?;
         let (outcome, learned) = run.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.learn(repo, &learned);
+        self.learn(&learned);
         self.corrupted.extend(outcome.corrupted.iter().cloned());
         Ok(outcome)
     }

@@ -58,8 +58,11 @@ pub struct Known {
 }
 
 /// The tables of known files and objects. Every failure reads as an empty table.
-#[derive(Debug)]
-pub struct State {
+#[derive(Clone, Debug)]
+pub struct State(Option<Tables>);
+
+#[derive(Clone, Debug)]
+struct Tables {
     /// By algorithm and path.
     files: Table<FILE>,
     /// By digest, kind and algorithm.
@@ -101,17 +104,17 @@ const FOLDER: usize = 32;
 impl State {
     /// Knows nothing and remembers nothing: for projects that are not ours to write to.
     pub fn absent() -> Self {
-        Self { files: None, objects: None, placed: None }
+        Self(None)
     }
 
     /// The tables in `folder`. Where nothing may be written, what is known from earlier is used and nothing is added.
     pub fn open(folder: &Path) -> Self {
-        Self {
+        Self(Some(Tables {
             files: Table::at(folder, "files"),
             objects: Table::at(folder, "objects"),
             placed: Table::at(folder, "placed"),
             folders: Table::at(folder, "folders"),
-        }
+        }))
     }
 
     /// What is known of the files at or below some paths.
@@ -119,8 +122,8 @@ impl State {
         // One reading from the first to the last of them, as a reading per path would go through the log each time.
         let from = paths.iter().map(|(path, algorithm)| file_key(*algorithm, path, "")).min();
         let below = paths.iter().map(|(path, algorithm)| file_key(*algorithm, path, AFTER_BELOW)).max();
-        let rows = match (from, below) {
-            (Some(from), Some(below)) => self.files.rows(&from, &below),
+        let rows = match (&self.0, from, below) {
+            (Some(tables), Some(from), Some(below)) => tables.files.rows(&from, &below),
             _ => Rows::default(),
         };
         KnownFiles { starts: rows.starts(), rows }
@@ -128,6 +131,7 @@ impl State {
 
     /// Remembers files and forgets others, in one step.
     pub fn update(&mut self, algorithm: Algorithm, learned: &[(String, Known)], forgotten: &[String]) {
+        let Some(tables) = &self.0 else { return };
         let mut changes = Changes::default();
         for path in forgotten {
             changes.remove(file_key(algorithm, path, ""));
@@ -138,12 +142,13 @@ impl State {
             value[STAMP..].copy_from_slice(known.digest.bytes());
             changes.put(file_key(algorithm, path, ""), value);
         }
-        let _ = self.files.update(&changes);
+        let _ = tables.files.update(&changes);
     }
 
     /// What is known of a folder.
     pub fn folder(&self, path: &str, algorithm: Algorithm) -> Option<KnownFolder> {
-        let rows = self.folders.rows(&file_key(algorithm, path, ""), &file_key(algorithm, path, "\0"));
+        let rows =
+            self.0.as_ref()?.folders.rows(&file_key(algorithm, path, ""), &file_key(algorithm, path, "\0"));
         let (_, value) = rows.iter().next()?;
         let (fingerprint, md5) = value.split_first_chunk::<16>()?;
         Some(KnownFolder { fingerprint: *fingerprint, digest: Digest::dir(md5.try_into().ok()?) })
@@ -151,30 +156,34 @@ impl State {
 
     /// Remembers a folder.
     pub fn remember_folder(&mut self, path: &str, algorithm: Algorithm, known: KnownFolder) {
+        let Some(tables) = &self.0 else { return };
         let mut value = [0; FOLDER];
         value[..16].copy_from_slice(&known.fingerprint);
         value[16..].copy_from_slice(known.digest.bytes());
         let mut changes = Changes::default();
         changes.put(file_key(algorithm, path, ""), value);
-        let _ = self.folders.update(&changes);
+        let _ = tables.folders.update(&changes);
     }
 
     /// The stamps of all cache objects that were made or checked here.
     pub fn objects(&self) -> KnownObjects {
-        KnownObjects { rows: self.objects.all(), later: HashMap::new() }
+        let rows = self.0.as_ref().map(|tables| tables.objects.all()).unwrap_or_default();
+        KnownObjects { rows, later: HashMap::new() }
     }
 
     /// Remembers what sound cache objects look like.
     pub fn remember_objects(&mut self, algorithm: Algorithm, objects: &[(Digest, Stamp)]) {
+        let Some(tables) = &self.0 else { return };
         let mut changes = Changes::default();
         for (digest, stamp) in objects {
             changes.put(object_key(digest, algorithm).to_vec(), stamp.to_bytes());
         }
-        let _ = self.objects.update(&changes);
+        let _ = tables.objects.update(&changes);
     }
 
     /// Remembers that an output was put into the workspace, so that it can go when nothing tracks it any more.
     pub fn remember_placed(&mut self, outputs: &[(String, Stamp)]) {
+        let Some(tables) = &self.0 else { return };
         let mut changes = Changes::default();
         for (path, stamp) in outputs {
             let mut value = [0; PLACED];
@@ -182,12 +191,13 @@ impl State {
             value[8..].copy_from_slice(&stamp.inode.to_le_bytes());
             changes.put(path.clone().into_bytes(), value);
         }
-        let _ = self.placed.update(&changes);
+        let _ = tables.placed.update(&changes);
     }
 
     /// The outputs that were put into the workspace: path, modification time, inode.
     pub fn placed(&self) -> Vec<(String, i64, u64)> {
-        let rows = self.placed.all();
+        let Some(tables) = &self.0 else { return Vec::new() };
+        let rows = tables.placed.all();
         let placed = rows.iter().filter_map(|(path, value)| {
             let path = std::str::from_utf8(path).ok()?.to_owned();
             Some((path, word(value, 0) as i64, word(value, 8)))
@@ -197,11 +207,12 @@ impl State {
 
     /// Forgets outputs that were put into the workspace.
     pub fn forget_placed(&mut self, paths: &[String]) {
+        let Some(tables) = &self.0 else { return };
         let mut changes = Changes::default();
         for path in paths {
             changes.remove(path.clone().into_bytes());
         }
-        let _ = self.placed.update(&changes);
+        let _ = tables.placed.update(&changes);
     }
 }
 

@@ -34,7 +34,7 @@ const LOG_ROOM: u64 = 64 * 1024;
 const LOG_SHARE: u64 = 8;
 
 /// A table whose values have `V` bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Table<const V: usize> {
     file: PathBuf,
     log: PathBuf,

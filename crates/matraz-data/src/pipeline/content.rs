@@ -55,7 +55,7 @@ impl<'r> Contents<'r> {
             // DVC keeps the listing of a folder that it hashed as DVC 2 did. A cache that cannot be written to is no
             // reason not to look.
             if let Some(tree) = content.as_ref().and_then(|content| content.tree.as_ref()).filter(|_| key.1) {
-                let _ = Cache::open(self.repo).save_tree_as(self.repo, tree, true);
+                let _ = Cache::open(self.repo).save_tree_as(tree, true);
             }
             let known = content.map(|content| {
                 self.trees.extend(content.tree.map(|tree| (content.digest, tree)));

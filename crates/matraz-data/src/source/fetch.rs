@@ -116,7 +116,7 @@ impl One<'_> {
             let path = self.cache.path(object);
             return Err(Error::MissingTree { folder: PathBuf::from(start), path });
         }
-        self.cache.save_tree(self.repo, &tree)?;
+        self.cache.save_tree(&tree)?;
         Ok(tree)
     }
 
