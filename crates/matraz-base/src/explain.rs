@@ -13,8 +13,8 @@ pub enum Kind {
     Usage,
     /// A file that the user wrote (pipeline, parameters, gate) is wrong.
     Config,
-    /// A file that the user wrote lacks something without which nothing can be made of it.
-    Incomplete,
+    /// The user's files are such that nothing can be made of them.
+    Unusable,
     /// The settings of the tool itself (`.dvc/config`, a remote, credentials) are wrong.
     Settings,
     /// The command was not called inside a project.

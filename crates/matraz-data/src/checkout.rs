@@ -39,11 +39,13 @@ pub struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// What a selection means of the outputs of its stage.
+    /// What a selection means of the outputs of its stage. An import that was never downloaded has nothing to bring.
     pub fn of(selections: &'a [Selection], index: &'a Index) -> Vec<Self> {
         let mut wanted = Vec::new();
         for one in selections {
-            wanted.extend(one.outputs(index).map(|output| Self { output, part: one.part(output) }));
+            let imported = index.stages[one.stage].is_import();
+            let outputs = one.outputs(index).filter(|output| !imported || output.digest.is_some());
+            wanted.extend(outputs.map(|output| Self { output, part: one.part(output) }));
         }
         wanted
     }
@@ -134,7 +136,9 @@ pub fn plan(
     let found = workspace::hash_many(repo, &targets, progress, stop)?;
     let mut plan = Plan::default();
     let mut at_risk: Vec<(PathBuf, Object)> = Vec::new();
-    let relink_as = if options.relink { cache.links().first().copied() } else { None };
+    // The kind that files would get: the favourite one may not work here.
+    let works = || LinkKind::first_that_works(cache.links(), cache.root(), &repo.root);
+    let relink_as = if options.relink { works() } else { None };
     for (one, found) in wanted.iter().zip(&found) {
         let Some(digest) = one.output.digest else {
             plan.unrecorded.push(one.output.path.clone());

@@ -738,7 +738,8 @@ impl Explain for Error {
             },
             Self::NotInProject { .. } => Kind::Outside,
             Self::NotInGit { .. } => Kind::Missing,
-            Self::IgnorePattern { .. } | Self::IgnoreFileInData { .. } => Kind::Config,
+            Self::IgnorePattern { .. } => Kind::Config,
+            Self::IgnoreFileInData { .. } => Kind::Unusable,
             Self::NotUnicode { .. } | Self::NotData { .. } => Kind::Conflict,
             Self::NoSuchFile { .. } | Self::NoSuchStage { .. } | Self::NotAStage { .. } => Kind::Missing,
             Self::NoStageName { .. } => Kind::Missing,
@@ -801,7 +802,7 @@ impl Explain for Error {
             Self::Init { .. } => Kind::Exists,
             Self::Config { .. } => Kind::Settings,
             Self::Definition { .. } => Kind::Config,
-            Self::NoPath { .. } => Kind::Incomplete,
+            Self::NoPath { .. } => Kind::Unusable,
             Self::NotYet { .. } => Kind::Usage,
             Self::Git { .. } => Kind::Failed,
         }
@@ -821,6 +822,10 @@ impl Explain for Error {
             }
             Self::IgnoredOutput { .. } => Some("change the pattern, or move the data".into()),
             Self::GitIgnoredFile { .. } => Some("take it out of `.gitignore`: git must keep it".into()),
+            Self::NoSuchFile { path } if path.ends_with(crate::stage::PIPELINE_FILE) => Some(
+                "name a stage or a `dvc.yaml`, go to a folder that has one, or use `-P` for all pipelines"
+                    .into(),
+            ),
             Self::MissingDependency { .. } => Some("make it, or fetch it with `matraz pull`".into()),
             Self::MissingParams { .. } => Some("add them, or take them out of the stage".into()),
             Self::CommandFailed { stage, .. } => Some(format!("its output is kept: `matraz logs {stage}`")),

@@ -18,6 +18,7 @@ pub mod config;
 pub mod data_status;
 pub mod destroy;
 pub mod diff;
+pub mod doctor;
 pub mod entries;
 pub mod error;
 pub mod git;

@@ -34,6 +34,8 @@ fn unprotect_file(repo: &Repo, path: &Path) -> Result<()> {
             Error::io("unprotect", path)(error)
         })?;
     }
-    let bits = 0o666 & !crate::cache::umask(&repo.state_dir());
+    // In a project with a shared cache the group may write to data, as in DVC.
+    let shared = repo.config.get("cache", "shared").is_some();
+    let bits = if shared { 0o664 } else { 0o666 & !crate::cache::umask(&repo.state_dir()) };
     fs::set_permissions(path, fs::Permissions::from_mode(bits)).map_err(Error::io("unprotect", path))
 }

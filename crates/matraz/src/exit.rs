@@ -26,7 +26,7 @@ pub fn code(grammar: Grammar, kind: Kind, dvc_failure: u8) -> u8 {
     match grammar {
         Grammar::Matraz => match kind {
             Kind::Usage => 2,
-            Kind::Config | Kind::Incomplete | Kind::Settings => 3,
+            Kind::Config | Kind::Unusable | Kind::Settings => 3,
             Kind::Missing | Kind::Outside => 4,
             Kind::Exists | Kind::Conflict => 5,
             Kind::Denied => 6,
@@ -41,8 +41,8 @@ pub fn code(grammar: Grammar, kind: Kind, dvc_failure: u8) -> u8 {
             Kind::Outside => 253,
             Kind::Interrupted => 252,
             Kind::Settings => 251,
-            // No command of DVC expects such a file.
-            Kind::Incomplete => 255,
+            // No command of DVC expects such files.
+            Kind::Unusable => 255,
             _ => dvc_failure,
         },
         Grammar::Mlflow => match kind {

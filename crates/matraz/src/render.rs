@@ -31,6 +31,11 @@ pub fn error(error: &dyn Explain, grammar: Grammar, cwd: &Path, colour: bool) ->
         text.push_str(&excerpt(&place.clone().relative_to(cwd)));
     }
     if let Some(hint) = error.hint() {
+        // Hints name commands that the user can type.
+        let hint = match grammar {
+            Grammar::Dvc => hint.replace("`matraz ", "`dvc "),
+            Grammar::Matraz | Grammar::Mlflow => hint,
+        };
         text.push_str(&format!("\n\n{} {hint}", paint("1;36", "hint:")));
     }
     text

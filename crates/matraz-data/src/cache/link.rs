@@ -58,7 +58,7 @@ impl LinkKind {
     }
 
     /// The first kind of the list that works from the cache's folder to the workspace's, found by trying.
-    pub(super) fn first_that_works(kinds: &[Self], cache: &Path, workspace: &Path) -> Option<Self> {
+    pub(crate) fn first_that_works(kinds: &[Self], cache: &Path, workspace: &Path) -> Option<Self> {
         for kind in kinds {
             if *kind == Self::Copy {
                 return Some(Self::Copy);

@@ -82,6 +82,9 @@ fn parse_output(document: &Document, node: &Node, stage: &Stage) -> Result<Outpu
     let entries = document.map(node, "an output")?;
     let path = node.get("path").ok_or_else(|| no_path(document, node, "an output"))?;
     let def_path = document.str(path, "`path`")?;
+    if def_path.is_empty() {
+        return Err(no_path(document, node, "an output"));
+    }
     if dvc_yaml::is_url(def_path) {
         return Err(document.not_yet(path.span, format!("an output outside this machine (`{def_path}`)")));
     }

@@ -58,6 +58,12 @@ impl Context {
         let path = folder.join(PARAMS_FILE);
         if let Some(text) = read(&path)? {
             let whole = params::parse(&path, &text)?;
+            if !matches!(whole, Value::Map(_)) {
+                let message = format!("`{PARAMS_FILE}` must hold a mapping, not {}", whole.type_name());
+                return Err(
+                    Document::new(&path, text).error(Span { line: 1, column: 1, ..Span::default() }, message)
+                );
+            }
             self.load_file(
                 document,
                 Span { line: 1, column: 1, ..Span::default() },

@@ -6,6 +6,7 @@ pub mod cache_migrate;
 pub mod check_ignore;
 pub mod checkout;
 pub mod commit;
+pub mod completion;
 pub mod config;
 pub mod dag;
 pub mod data;
@@ -78,6 +79,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Init(init::Args),
+    Completion(completion::Args),
     Gc(gc::Args),
     #[command(flatten)]
     Shared(Shared),
@@ -164,6 +166,7 @@ impl CommandLine for Cli {
     fn dvc_failure(&self) -> u8 {
         match &self.command {
             Command::Init(_) => 1,
+            Command::Completion(_) => 255,
             Command::Gc(_) => 255,
             Command::Shared(command) => command.dvc_failure(),
         }
@@ -172,6 +175,7 @@ impl CommandLine for Cli {
     fn run(self, app: &App) -> Result<Exit, Failure> {
         match self.command {
             Command::Init(args) => init::run(args, app),
+            Command::Completion(args) => completion::run(args, app),
             Command::Gc(args) => gc::run(args, app),
             Command::Shared(command) => command.run(app),
         }

@@ -77,7 +77,7 @@ impl CommandLine for Cli {
                 &["import", "import-url", "update", "get", "get-url", "list", "list-url", "du"],
             ),
             ("Pipeline", &["repro", "why", "logs", "dag", "params", "metrics", "plots"]),
-            ("Runs", &["runs", "experiments", "artifacts", "server"]),
+            ("Runs", &["runs", "experiments", "artifacts", "server", "ui"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
             ("This program", &["shims", "completion", "version", "git-hook"]),
         ]

@@ -38,8 +38,8 @@ enum Command {
 /// The commands that MLflow and Matraz have in common.
 #[derive(Subcommand, Debug)]
 pub enum Shared {
-    #[command(visible_alias = "ui")]
     Server(server::Args),
+    Ui(server::Args),
     Experiments(experiments::Args),
     Artifacts(artifacts::Args),
 }
@@ -48,7 +48,7 @@ impl Shared {
     /// Runs the command.
     pub fn run(self, app: &App) -> Result<Exit, Failure> {
         match self {
-            Self::Server(args) => server::run(args, app),
+            Self::Server(args) | Self::Ui(args) => server::run(args, app),
             Self::Experiments(args) => experiments::run(args, app),
             Self::Artifacts(args) => artifacts::run(args, app),
         }

@@ -116,3 +116,40 @@ fn files_of_dvc_2_are_used_as_they_are_and_taken_over_when_asked() {
     );
     assert_eq!(w.matraz(&["status", "--json"]).succeeds().out, "{}\n");
 }
+
+#[test]
+fn outputs_that_were_never_made_are_named() {
+    let w = Workspace::project();
+    w.write("dvc.yaml", "stages:\n  a:\n    cmd: echo 1 > o\n    outs: [o]\n");
+    w.write("x", "1\n");
+    w.matraz(&["add", "x"]).succeeds();
+    fs::remove_file(w.path("x")).unwrap();
+    let warning = format!("No file hash info found for '{}'", w.path("o").display());
+    w.matraz(&["dvc", "checkout"]).ends_with(255).says(&[&warning]).prints(&["A       x"]);
+    w.matraz(&["checkout", "--allow-missing"]).succeeds().says(&[&warning]);
+    w.write("o", "unsaved\n");
+    w.matraz(&["dvc", "checkout"]).ends_with(255);
+    assert_eq!(w.read("o"), "unsaved\n");
+    w.matraz(&["repro"])
+        .succeeds()
+        .prints(&["Generating lock file 'dvc.lock'\nUpdating lock file 'dvc.lock'"]);
+    w.matraz(&["freeze", "a"]).succeeds().prints(&["Modifying stage 'a' in 'dvc.yaml'"]);
+    w.write("o", "2\n");
+    w.matraz(&["commit", "-f"]).succeeds().prints(&["Updating lock file 'dvc.lock'"]);
+}
+
+#[test]
+fn version_tells_what_the_disks_can_do() {
+    let w = Workspace::project();
+    w.write("x", "1\n");
+    w.matraz(&["dvc", "version"]).succeeds().prints(&[
+        "Cache types: <https",
+        "Remotes: None",
+        "Repo: dvc, git\n",
+    ]);
+    w.matraz(&["add", "x"]).succeeds();
+    w.matraz(&["remote", "add", "far", "s3://bucket/path"]).succeeds();
+    w.matraz(&["version"]).succeeds().prints(&["hardlink, symlink", "Remotes: s3", " on "]);
+    w.matraz(&["dvc", "completion"]).succeeds().prints(&["data"]);
+    w.matraz(&["dvc", "completion", "-s", "fish"]).ends_with(254);
+}

@@ -1,7 +1,8 @@
 //! `dvc version`, `matraz version`
 
 use matraz_base::Failure;
-use matraz_data::Repo;
+use matraz_data::doctor::{self, Disk};
+use matraz_data::{Error, Repo};
 
 use crate::app::App;
 use crate::exit::Exit;
@@ -12,23 +13,64 @@ use crate::names::DVC_VERSION;
 pub struct Args {}
 
 pub fn run(_: Args, app: &App) -> Result<Exit, Failure> {
-    let out = &app.out;
-    out.result(&format!("DVC version: {DVC_VERSION} (matraz {})", env!("CARGO_PKG_VERSION")));
-    out.result("-------------------------");
-    out.result(&format!("Platform: {} {}", std::env::consts::OS, std::env::consts::ARCH));
-    out.result("Supports: local");
-    if let Ok(repo) = Repo::open(&app.cwd, &app.places()) {
-        let kinds: Vec<&str> =
-            matraz_data::cache::Cache::open(&repo).links().iter().map(|kind| kind.word()).collect();
-        out.result(&format!("Cache types: {}", kinds.join(", ")));
-        out.result(&format!("Cache directory: {}", repo.cache_dir().display()));
-        let remotes: Vec<&str> = repo.config.remotes().map(|(name, _)| name).collect();
-        out.result(&format!(
-            "Remotes: {}",
-            if remotes.is_empty() { "None".into() } else { remotes.join(", ") }
-        ));
-        out.result(&format!("Workspace directory: {}", repo.root.display()));
-        out.result(&format!("Repo: dvc, {}", if repo.git.is_some() { "git" } else { "dvc (no_scm)" }));
+    let version = env!("CARGO_PKG_VERSION");
+    let places = app.places();
+    let title = format!("DVC version: {DVC_VERSION} (matraz)");
+    let mut lines = vec![
+        title.clone(),
+        "-".repeat(title.len()),
+        format!("Platform: matraz {version} on {}", platform()),
+        format!("Subprojects:\n\tmatraz = {version}"),
+        "Supports:\n\tlocal".to_owned(),
+        format!(
+            "Config:\n\tGlobal: {}\n\tSystem: {}",
+            places.global_config_dir.display(),
+            places.system_config_dir.display()
+        ),
+    ];
+    match Repo::open(&app.cwd, &places) {
+        Ok(repo) => {
+            let report = doctor::examine(&repo)?;
+            match report.cache {
+                Some((kinds, disk)) => {
+                    let kinds: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
+                    lines.push(format!("Cache types: {}", kinds.join(", ")));
+                    lines.push(format!("Cache directory: {}", shown(&disk)));
+                }
+                None => lines.push("Cache types: <https://error.dvc.org/no-dvc-cache>".into()),
+            }
+            lines.push("Caches: local".into());
+            let remotes = report.remotes.join(", ");
+            lines.push(format!("Remotes: {}", if remotes.is_empty() { "None" } else { &remotes }));
+            lines.push(format!("Workspace directory: {}", shown(&report.workspace)));
+            let kind = match report.git_root {
+                None => "dvc (no_scm)",
+                Some(true) => "dvc, git",
+                Some(false) => "dvc (subdir), git",
+            };
+            lines.push(format!("Repo: {kind}"));
+            lines.push(format!("Repo.site_cache_dir: {}", places.site_cache_dir.display()));
+        }
+        Err(Error::NotInProject { .. }) => {}
+        Err(Error::NotInGit { .. }) => lines.push("Repo: dvc, git (broken)".into()),
+        Err(error) => return Err(error.into()),
     }
+    app.out.result(&lines.join("\n"));
     Ok(Exit::OK)
+}
+
+fn shown(disk: &Disk) -> String {
+    format!("{} on {}", disk.kind, disk.device)
+}
+
+/// The system, its version and the machine.
+fn platform() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut system = std::env::consts::OS.to_owned();
+    system[..1].make_ascii_uppercase();
+    [system.as_str(), release.trim(), std::env::consts::ARCH]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
 }
