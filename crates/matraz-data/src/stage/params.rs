@@ -78,17 +78,22 @@ fn with_python_numbers(text: &str) -> Option<Value> {
             continue;
         }
         let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| rest.starts_with(word));
-        match word.or_else(|| long_integer(rest)) {
-            Some(word) => {
+        let (taken, marked) = match word {
+            Some(word) => (word, Some(word)),
+            None if first.is_ascii_digit() || first == '-' => {
+                let number = number(rest);
+                (number, beyond_json(number))
+            }
+            None => (&rest[..first.len_utf8()], None),
+        };
+        match marked {
+            Some(text) => {
                 found = true;
-                out.push_str(&format!("\"\\u0000{}{word}\"", &MARK[1..]));
-                rest = &rest[word.len()..];
+                out.push_str(&format!("\"\\u0000{}{text}\"", &MARK[1..]));
             }
-            None => {
-                out.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
+            None => out.push_str(taken),
         }
+        rest = &rest[taken.len()..];
     }
     if !found {
         return None;
@@ -97,13 +102,20 @@ fn with_python_numbers(text: &str) -> Option<Value> {
     Some(put_back(Value::from(&json), MARK))
 }
 
-/// The integer of many digits at the start of `text`.
-fn long_integer(text: &str) -> Option<&str> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let count = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let end = text.len() - digits.len() + count;
-    let whole = count >= 19 && !text[end..].starts_with(['.', 'e', 'E']);
-    whole.then(|| &text[..end])
+/// The number at the start of `text`.
+fn number(text: &str) -> &str {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || "+-.eE".contains(c)));
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// How a number is kept that 64 bits do not hold: an integer by its digits, another one as infinity, as Python has it.
+fn beyond_json(number: &str) -> Option<&str> {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    if digits.len() >= 19 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(number);
+    }
+    let infinite = number.parse().is_ok_and(f64::is_infinite);
+    infinite.then_some(if number.starts_with('-') { "-Infinity" } else { "Infinity" })
 }
 
 /// Where the JSON string at the start of `text` ends.
@@ -209,6 +221,11 @@ mod tests {
                 "p.json",
                 "{\"a\": [1, 2.5, null, NaN, -Infinity, \"NaN\"]}",
                 "{'a': [1, 2.5, None, nan, -inf, 'NaN']}",
+            ),
+            (
+                "p.json",
+                "{\"a\": [1e999, -12e400, 12e3, -12345678901234567890, 1.5], \"1e999\": \"1e999\"}",
+                "{'a': [inf, -inf, 12000.0, -12345678901234567890, 1.5], '1e999': '1e999'}",
             ),
             (
                 "p.toml",
