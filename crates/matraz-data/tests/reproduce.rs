@@ -232,7 +232,7 @@ fn missing_things_are_named() {
         (
             "dvc.yaml",
             &|| project.write("dvc.yaml", "stages:\n  s: {cmd: 'true', outs: [nothing]}\n"),
-            "output of stage 's' does not exist: nothing",
+            "output 'nothing' does not exist (stage 's')",
         ),
     ];
     for (name, breaks, message) in cases {
