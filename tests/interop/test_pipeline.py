@@ -87,6 +87,29 @@ def test_both_write_the_same(project):
         assert workspace.read("dvc.lock") == lock
 
 
+def test_stages_that_run_at_once_leave_what_a_serial_run_leaves(twins):
+    """The first stages end last, so that the order of the lock file and of `.gitignore` is not that of the ends."""
+    stages = {
+        f"s{n}": {"cmd": f"sleep 0.{5 - n} && echo {n} > o{n}", "deps": ["in"], "outs": [f"o{n}"], "meta": {"matraz": {"mutex": "odd"} if n % 2 else {"pool": "disk"}}}
+        for n in range(5)
+    }
+    stages["join"] = {"cmd": "cat o0 o1 o2 o3 o4 > all", "deps": [f"o{n}" for n in range(5)], "outs": ["all"]}
+    for workspace in twins:
+        workspace.dvc("init")
+        workspace.write("in", "1\n")
+        workspace.write("dvc.yaml", yaml.safe_dump({"stages": stages}, sort_keys=False))
+        workspace.write("matraz.yaml", "pools: {disk: 3}\n")
+    ours, real = twins
+    ours.ours("repro", "-j", "4")
+    real.dvc("repro")
+    assert_twins(ours, real)
+    assert "up to date" in ours.dvc("status").out
+    lock = ours.read("dvc.lock")
+    assert list(yaml.safe_load(lock)["stages"]) == list(stages)
+    ours.dvc("repro")
+    assert ours.read("dvc.lock") == lock
+
+
 SCALARS = [
     "0.1", "1e-5", "1e5", "1e22", "1.0", "-0.0", ".inf", "-.inf", ".nan", "1_000", "0x1F", "0o14", "010", "1.", ".5", "+1", "-3", "12345678901234567890", "0.1e1", "1E3", "3.14159265358979311600",
     "yes", "no", "on", "off", "y", "n", "true", "True", "FALSE", "null", "~", "", "Null", "'null'", "'true'", "'1'", "'1e3'", "'0.1'", "'0x1F'", "'0o7'", "'1_000'", "12:30", "'12:30'", "1:30:45", "'2020-01-01'", "'='", "'<<'", "'~'", "'.'",
