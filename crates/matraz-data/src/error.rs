@@ -275,6 +275,12 @@ pub enum Error {
         /// The path as the user sees it.
         path: String,
     },
+    /// A repository has no artifact of that name, version or stage.
+    #[error("unable to find artifact '{name}' in that version or stage")]
+    NoSuchArtifact {
+        /// The name.
+        name: String,
+    },
     /// A place that keeps no older versions of its data.
     #[error("'{url}' keeps no versions of its data: --version-aware is for clouds that do")]
     NotVersioned {
@@ -763,7 +769,7 @@ impl Explain for Error {
             Self::NoSuchPath { .. } | Self::NotInSource { .. } | Self::NothingAtUrl { .. } => Kind::Missing,
             Self::TooManyImports { .. } | Self::DvcFileAsData | Self::ConfigAndRemote => Kind::Conflict,
             Self::NotAnImport { .. } | Self::RepoToRemote | Self::NotVersioned { .. } => Kind::Conflict,
-            Self::NoSuchDependency { .. } => Kind::Missing,
+            Self::NoSuchDependency { .. } | Self::NoSuchArtifact { .. } => Kind::Missing,
             Self::NoLinkKind { .. } => Kind::Conflict,
             Self::NotAPlotFile { .. } | Self::PlotTable { .. } | Self::PlotNoRows { .. } => Kind::Config,
             Self::PlotEmptyList | Self::PlotNoFirstRow | Self::PlotSameSeries { .. } => Kind::Config,

@@ -27,6 +27,17 @@ pub struct Git {
     ignores: Mutex<Option<gix::worktree::Stack>>,
 }
 
+/// A tag with a message.
+#[derive(Clone, Debug)]
+pub struct AnnotatedTag {
+    /// Its name.
+    pub name: String,
+    /// The commit that it marks.
+    pub commit: String,
+    /// When it was made, in seconds since 1970; 0 when it does not say.
+    pub time: i64,
+}
+
 /// A file in a commit.
 #[derive(Clone, Copy, Debug)]
 pub struct CommitFile {
@@ -169,6 +180,26 @@ impl Git {
             }
         }
         Ok(None)
+    }
+
+    /// The tags that are objects of their own, sorted by name.
+    pub fn annotated_tags(&self) -> Result<Vec<AnnotatedTag>> {
+        let repo = self.inner.to_thread_local();
+        let platform = repo.references().map_err(failed("read the references"))?;
+        let mut found = Vec::new();
+        for reference in platform.tags().map_err(failed("read the references"))? {
+            let Ok(mut reference) = reference else { continue };
+            let name = reference.name().shorten().to_str_lossy().into_owned();
+            let Some(id) = reference.try_id().map(gix::Id::detach) else { continue };
+            let Ok(object) = repo.find_object(id) else { continue };
+            let Ok(tag) = object.try_into_tag() else { continue };
+            let time = tag.tagger().ok().flatten().map_or(0, |tagger| tagger.seconds());
+            if let Ok(commit) = reference.peel_to_id() {
+                found.push(AnnotatedTag { name, commit: commit.to_string(), time });
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
     }
 
     /// The tags and their commits, by name.

@@ -82,7 +82,7 @@ pub fn of_stages(
         }
         let asked = updates == Updates::All || (updates == Updates::Thawed && !stage.frozen);
         if asked && stage.is_import() && update::is_available(repo, stage, &mut known)? {
-            changes.update = Some(import::name_of(&stage.deps[0], &repo.root));
+            changes.update = Some(import::name_of(repo, &stage.deps[0], &repo.root));
         }
         for out in &stage.outs {
             let change = output(out, contents, present.get(out.path.as_path()).copied())?;

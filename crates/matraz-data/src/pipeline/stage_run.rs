@@ -240,7 +240,7 @@ impl<'r> Runner<'r> {
                 self.report.to_track.push(stage.address.file.clone());
             }
         } else {
-            import::say(self.progress, stage, cwd);
+            import::say(self.repo, self.progress, stage, cwd);
         }
         Ok(Done::Data)
     }

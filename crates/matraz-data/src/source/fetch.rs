@@ -56,7 +56,7 @@ pub(crate) fn fetch(
             sources.insert(key.clone(), open_recorded(&request, &import.stage, cwd, &repo.places, own)?);
         }
         let Some(source) = sources.get(&key) else { continue };
-        let start = source.name_of(&import.stage.deps[0].def_path, &repo.root)?;
+        let start = source.name_from_root(&import.stage.deps[0].def_path)?;
         let mut one = One { repo, cache, source, progress, interrupt, report };
         match one.bring(&object, &start, &import.part) {
             // What the source has lost is missing, like what a remote has lost.

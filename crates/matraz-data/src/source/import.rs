@@ -76,7 +76,7 @@ pub fn import(
     refuse_tracked(repo, &stage)?;
     let _locks = repo.lock_paths("import", std::iter::once(target.as_path()), interrupt.flag())?;
     if import.depth != Depth::NoExec {
-        say(progress, &stage, cwd);
+        say(repo, progress, &stage, cwd);
         let source = Source::open(&import.request, cwd, &repo.places, Some(&repo.cache_dir()))?;
         lock_to(&mut stage, &source.commit()?);
         if import.depth == Depth::Download {
@@ -105,20 +105,20 @@ pub(super) fn finish(repo: &Repo, mut stage: Stage) -> Result<Report> {
 }
 
 /// Tells the user where data come from and go to.
-pub(crate) fn say(progress: &dyn Progress, stage: &Stage, cwd: &Path) {
+pub(crate) fn say(repo: &Repo, progress: &dyn Progress, stage: &Stage, cwd: &Path) {
     let out = relative(&stage.outs[0].path, cwd);
-    progress.say(&format!("Importing '{}' -> '{out}'", name_of(&stage.deps[0], cwd)));
+    progress.say(&format!("Importing '{}' -> '{out}'", name_of(repo, &stage.deps[0], cwd)));
 }
 
 /// The source of an import as DVC shows it.
-pub fn name_of(dependency: &Dependency, cwd: &Path) -> String {
+pub fn name_of(repo: &Repo, dependency: &Dependency, cwd: &Path) -> String {
     match &dependency.source {
-        stage::Source::Repo(repo) => {
-            let url = repo.get("url").and_then(Value::as_str).unwrap_or_default();
+        stage::Source::Repo(other) => {
+            let url = other.get("url").and_then(Value::as_str).unwrap_or_default();
             format!("{} ({url})", dependency.def_path)
         }
         stage::Source::Url => dependency.def_path.clone(),
-        stage::Source::Local if dependency.path.starts_with(cwd) => relative(&dependency.path, cwd),
+        stage::Source::Local if repo.contains(&dependency.path) => relative(&dependency.path, cwd),
         stage::Source::Local => dependency.path.display().to_string(),
     }
 }

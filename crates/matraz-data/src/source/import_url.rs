@@ -77,7 +77,7 @@ pub fn import(
     import::refuse_tracked(repo, &stage)?;
     let _locks = repo.lock_paths("import-url", std::iter::once(target.as_path()), interrupt.flag())?;
     if wanted.depth != Depth::NoExec {
-        import::say(progress, &stage, cwd);
+        import::say(repo, progress, &stage, cwd);
         look(repo, &mut stage, cwd, progress, interrupt)?;
         if wanted.depth == Depth::Download {
             download(repo, &mut stage, wanted.threads, progress, interrupt)?;
@@ -123,7 +123,7 @@ pub(super) fn look(
     let target = [Target::new(place_of(repo, stage)?)];
     let found = workspace::hash_many(repo, &target, progress, interrupt.flag())?.pop().flatten();
     let found =
-        found.ok_or_else(|| Error::NoSuchDependency { path: import::name_of(&stage.deps[0], cwd) })?;
+        found.ok_or_else(|| Error::NoSuchDependency { path: import::name_of(repo, &stage.deps[0], cwd) })?;
     let dependency = &mut stage.deps[0];
     dependency.digest = Some(found.digest);
     dependency.meta = found.meta;

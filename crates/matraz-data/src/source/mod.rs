@@ -6,6 +6,7 @@
 //! caches and the remotes of the source ([`objects`]), and in the sources that it imported them from. Nothing is ever
 //! written to a source.
 
+pub mod artifact;
 mod bring;
 mod clone;
 pub(crate) mod fetch;
@@ -161,6 +162,11 @@ impl Source {
         Ok(names.join("/"))
     }
 
+    /// How a path that a file records is called here.
+    fn name_from_root(&self, path: &str) -> Result<String> {
+        self.name_of(path, Path::new(""))
+    }
+
     fn no_such_path(&self, path: &str) -> Error {
         Error::NoSuchPath { path: path.to_owned(), source_url: self.url.clone() }
     }
@@ -175,6 +181,16 @@ impl Source {
             _ => BTreeMap::new(),
         };
         Ok(self.files.get_or_init(|| files))
+    }
+
+    /// The text of a file, by its absolute path; `None` when there is none.
+    fn text(&self, path: &Path) -> Result<Option<String>> {
+        let bytes = match (&self.git, &self.commit) {
+            (Some(git), Some(commit)) => git.read_at(commit, path)?,
+            _ => return matraz_base::file::read_if_present(path).map_err(Error::io("read", path)),
+        };
+        let Some(bytes) = bytes else { return Ok(None) };
+        String::from_utf8(bytes).map(Some).map_err(|_| Error::NotText { path: path.to_path_buf() })
     }
 
     /// The path of something below the root as git has it.

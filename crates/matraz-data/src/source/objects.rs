@@ -127,7 +127,7 @@ impl Source {
         let Some(request) = request_of(dependency) else { return Ok(None) };
         let key = format!("{request:?}");
         if let Some(known) = self.others.borrow().get(&key) {
-            let path = known.name_of(&dependency.def_path, &known.root)?;
+            let path = known.name_from_root(&dependency.def_path)?;
             return Ok(Some((Rc::clone(known), path)));
         }
         if self.depth >= DEEPEST {
@@ -137,7 +137,7 @@ impl Source {
         other.depth = self.depth + 1;
         let other = Rc::new(other);
         self.others.borrow_mut().insert(key, Rc::clone(&other));
-        let path = other.name_of(&dependency.def_path, &other.root)?;
+        let path = other.name_from_root(&dependency.def_path)?;
         Ok(Some((other, path)))
     }
 }

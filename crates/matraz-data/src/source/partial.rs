@@ -74,7 +74,7 @@ pub(super) fn fetch(
     let threads = repo.threads();
     if let Some(request) = request_of(&stage.deps[0]) {
         let source = open_recorded(&request, stage, cwd, &repo.places, Some(repo.cache_dir()))?;
-        let path = source.name_of(&stage.deps[0].def_path, &repo.root)?;
+        let path = source.name_from_root(&stage.deps[0].def_path)?;
         return replace(&place, |temp| {
             report.fetched += source.bring(&path, temp, threads, progress, interrupt)?.files;
             Ok(())

@@ -93,7 +93,7 @@ pub(crate) fn rerun(
 ) -> Result<()> {
     let options = Options { threads: repo.threads(), ..Options::default() };
     let update = Update { repo, options: &options, cwd, progress, interrupt };
-    import::say(progress, stage, cwd);
+    import::say(repo, progress, stage, cwd);
     let changes = update.changes(stage)?;
     update.run(stage, &changes)
 }
@@ -159,7 +159,7 @@ impl Update<'_> {
             self.progress.say(&format!("'{name}' didn't change, skipping"));
             return Ok(());
         }
-        import::say(self.progress, stage, self.cwd);
+        import::say(self.repo, self.progress, stage, self.cwd);
         self.run(stage, &changes)
     }
 
@@ -204,7 +204,7 @@ impl Update<'_> {
         if is_repo {
             let rev = text(&stage.deps[0], "rev");
             let source = self.open(stage, rev.as_deref())?;
-            let path = source.name_of(&stage.deps[0].def_path, self.cwd)?;
+            let path = source.name_from_root(&stage.deps[0].def_path)?;
             let target = stage.outs[0].path.clone();
             import::replace(&target, |temp| {
                 source.bring(&path, temp, self.options.threads, self.progress, self.interrupt).map(|_| ())

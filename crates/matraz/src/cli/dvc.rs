@@ -1,6 +1,7 @@
 //! DVC's grammar. `matraz` has the commands of [`Shared`] too, under the same names.
 
 pub mod add;
+pub mod artifacts;
 pub mod cache;
 pub mod cache_migrate;
 pub mod check_ignore;
@@ -78,6 +79,7 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Artifacts(artifacts::Args),
     Init(init::Args),
     Completion(completion::Args),
     Gc(gc::Args),
@@ -165,6 +167,7 @@ impl CommandLine for Cli {
 
     fn dvc_failure(&self) -> u8 {
         match &self.command {
+            Command::Artifacts(_) => 255,
             Command::Init(_) => 1,
             Command::Completion(_) => 255,
             Command::Gc(_) => 255,
@@ -174,6 +177,7 @@ impl CommandLine for Cli {
 
     fn run(self, app: &App) -> Result<Exit, Failure> {
         match self.command {
+            Command::Artifacts(args) => artifacts::run(args, app),
             Command::Init(args) => init::run(args, app),
             Command::Completion(args) => completion::run(args, app),
             Command::Gc(args) => gc::run(args, app),

@@ -14,6 +14,7 @@ mod killed;
 mod merge;
 mod pipeline;
 mod recording;
+mod sources;
 mod state;
 mod transfer;
 mod workspace;

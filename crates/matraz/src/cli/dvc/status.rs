@@ -1,6 +1,6 @@
 //! `dvc status`, `matraz status`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use matraz_base::{Failure, Kind, Progress};
 use matraz_data::pipeline::changes::{Changes, ParamsChange, Updates};
@@ -84,7 +84,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             .changed
             .iter()
             .map(|(address, changes)| {
-                (address.display(&app.cwd), entries(app, changes, address.name.is_none()))
+                (address.display(&app.cwd), entries(app, &repo.root, changes, address.name.is_none()))
             })
             .collect();
         (found, status.empty)
@@ -115,8 +115,12 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 }
 
 /// What differs at a stage, in the shape of DVC's JSON.
-fn entries(app: &App, changes: &Changes, in_data_file: bool) -> Value {
-    let name = |path: &PathBuf| relative(path, &app.cwd);
+fn entries(app: &App, root: &Path, changes: &Changes, in_data_file: bool) -> Value {
+    // What lies outside the project has no shorter name.
+    let name = |path: &PathBuf| match path.starts_with(root) {
+        true => relative(path, &app.cwd),
+        false => path.display().to_string(),
+    };
     let mut list = Vec::new();
     let mut deps = Map::new();
     for (path, change) in &changes.deps {
