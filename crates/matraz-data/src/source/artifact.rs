@@ -127,19 +127,18 @@ fn parse(version: &str) -> Option<Version> {
 mod tests {
     use super::*;
 
+    fn best<'t>(tags: &[&'t str], version: Option<&str>, stage: Option<&str>) -> Option<&'t str> {
+        let wanted =
+            Get { version: version.map(str::to_owned), stage: stage.map(str::to_owned), ..Get::default() };
+        let ranked = tags
+            .iter()
+            .zip(0..)
+            .filter_map(|(tag, time)| rank(tag, "model", time, &wanted).map(|rank| (rank, *tag)));
+        ranked.max_by(|a, b| a.0.cmp(&b.0)).map(|(_, tag)| tag)
+    }
+
     #[test]
     fn the_greatest_version_wins_unless_one_is_named() {
-        let best = |tags: &[&str], version: Option<&str>, stage: Option<&str>| {
-            let wanted = Get {
-                version: version.map(str::to_owned),
-                stage: stage.map(str::to_owned),
-                ..Get::default()
-            };
-            let ranked = tags.iter().enumerate().filter_map(|(n, tag)| {
-                rank(tag, "model", i64::try_from(n).unwrap(), &wanted).map(|rank| (rank, *tag))
-            });
-            ranked.max_by(|a, b| a.0.cmp(&b.0)).map(|(_, tag)| tag)
-        };
         let tags = [
             "model@v1.10.0",
             "model@v1.9.0",

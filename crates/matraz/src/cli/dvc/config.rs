@@ -17,6 +17,7 @@ pub struct Args {
     #[arg(value_parser = parse_name)]
     name: Option<Name>,
     /// The new value
+    #[arg(allow_negative_numbers = true)]
     value: Option<String>,
     /// Remove the option
     #[arg(short, long)]

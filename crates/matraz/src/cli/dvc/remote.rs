@@ -58,7 +58,7 @@ enum Command {
         /// The option
         option: String,
         /// Its new value
-        #[arg(required_unless_present = "unset")]
+        #[arg(required_unless_present = "unset", allow_negative_numbers = true)]
         value: Option<String>,
         /// Remove the option
         #[arg(short, long)]
