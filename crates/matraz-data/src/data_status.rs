@@ -147,10 +147,9 @@ impl<'r> Scope<'r> {
     /// Puts what differs into `changes`; returns what does not, sorted.
     fn sort_out(&self, all: Vec<Compared>, changes: &mut Changes) -> Vec<String> {
         let mut same = Vec::new();
-        for one in entries::find_moves(all) {
-            if !self.includes(&one.key) {
-                continue;
-            }
+        // As in DVC, only what is wanted on both sides counts as moved.
+        let wanted = all.into_iter().filter(|one| self.includes(&one.key)).collect();
+        for one in entries::find_moves(wanted) {
             let name = self.name(&one.key, one.new.as_ref().or(one.old.as_ref()));
             if let Some(from) = &one.moved_from {
                 changes.renamed.push((self.name(from, one.old.as_ref()), name));
