@@ -79,5 +79,6 @@ bench: build python
 # Every command that moves data is killed hundreds of times.
 bench-faults: $(DEBUG)
 	MATRAZ_FAULT_ROUNDS=100 cargo test --locked -p matraz --test blackbox killed::
+	MATRAZ_FUZZ_ROUNDS=100000 cargo test --locked -p matraz-data --test mutated
 
 FORCE:

@@ -10,7 +10,7 @@ use super::{Dialect, scalar};
 use crate::value::Value;
 
 /// Deepest nesting that is read.
-const MAX_DEPTH: usize = 200;
+const MAX_DEPTH: usize = 100;
 /// Most nodes that aliases may blow a document up to.
 const MAX_NODES: usize = 1_000_000;
 
