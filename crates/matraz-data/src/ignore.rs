@@ -223,7 +223,7 @@ pub fn files_below(folder: &Path, ignore: &Ignore, threads: usize) -> Result<Vec
 }
 
 /// The names of files below a folder, and whether they are links.
-fn names_below(folder: &Path, ignore: &Ignore) -> Result<Vec<(String, bool)>> {
+pub fn names_below(folder: &Path, ignore: &Ignore) -> Result<Vec<(String, bool)>> {
     let mut names = Vec::new();
     let mut pending = vec![(folder.to_path_buf(), String::new())];
     let mut room = Vec::with_capacity(64 * 1024);
