@@ -138,7 +138,9 @@ pub fn why(
         }
         earlier.sort_by_key(|n| plan.steps.iter().position(|step| step == n));
         earlier.dedup();
-        let own = !changes.is_empty() && !(stage.frozen && changes.outs.is_empty() && !changes.command);
+        // What a frozen stage reads does not make it run.
+        let does_not_count = stage.frozen && changes.outs.is_empty() && !changes.command;
+        let own = !changes.is_empty() && !does_not_count;
         if targets.contains(&n) {
             let mut reasons = if own { explainer.reasons(stage, changes)? } else { Vec::new() };
             let name = |&n: &usize| index.stages[n].address.display(&request.cwd);

@@ -266,9 +266,12 @@ fn load_params(document: &Document, node: &Node, stage: &mut Stage) -> Result<()
     Ok(())
 }
 
+/// The flags of an output as they are written.
+type Flags = Vec<(Key, Node)>;
+
 /// Entries of the same path are one output, with the flags of all.
 fn load_outputs(document: &Document, node: &Node, kind: &str, stage: &mut Stage) -> Result<()> {
-    let mut found: IndexMap<String, (&Node, Vec<(Key, Node)>)> = IndexMap::new();
+    let mut found: IndexMap<String, (&Node, Flags)> = IndexMap::new();
     for item in document.list(node, "a list of outputs")? {
         match &item.kind {
             NodeKind::Map(entries) => {

@@ -67,15 +67,14 @@ pub fn end_unfinished(tracker: &Tracker, target: &Target, state_dir: &Path) -> R
             continue;
         }
         let note = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Note>(&bytes).ok());
-        match note {
-            Some(note) if note.store != target.address() => continue,
-            Some(note) => {
-                if end(tracker, &note)? {
-                    ended.push(note.run);
-                }
+        // A note that cannot be read was being written: its run has no stages yet, and nobody knows its name.
+        if let Some(note) = note {
+            if note.store != target.address() {
+                continue;
             }
-            // It was killed as it wrote: its run has no stages yet, and nobody knows its name.
-            None => {}
+            if end(tracker, &note)? {
+                ended.push(note.run);
+            }
         }
         let _ = fs::remove_file(&path);
     }
