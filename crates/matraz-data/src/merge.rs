@@ -340,7 +340,7 @@ mod tests {
     fn lock_of(stages: &[(&str, &str)]) -> String {
         let mut text = "schema: '2.0'\nstages:\n".to_owned();
         for (name, cmd) in stages {
-            text.push_str(&format!("  {name}:\n    cmd: {cmd}\n"));
+            text.push_str(&format!("  {name}:\n    cmd: run {cmd}\n"));
         }
         text
     }
