@@ -93,8 +93,12 @@ impl<'r> Runner<'r> {
         if !force && self.options.pull {
             self.pull_missing_deps(n)?;
         }
-        // A forced command runs whatever there is; what it read is looked at afterwards.
+        // A forced command runs whatever there is; what it read is looked at afterwards. Only a parameters file that
+        // nobody can read would waste the run.
         if force {
+            for file in &self.stages[n].params {
+                changes::read_params(file)?;
+            }
             return Ok(Look::MustRun);
         }
         let before = self.stages[n].clone();

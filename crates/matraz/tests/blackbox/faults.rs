@@ -338,6 +338,9 @@ fn several_at_once_do_not_disturb_one_another() {
     }
     let remote = w.beside("remote");
     w.matraz(&["remote", "add", "-d", "r", remote.to_str().unwrap()]).succeeds();
+    fs::create_dir(w.path("early")).unwrap();
+    w.write("early/f", "early\n");
+    w.matraz(&["add", "early"]).succeeds();
     let commands: [&[&str]; 10] = [
         &["add", "d0"],
         &["repro"],
@@ -347,7 +350,7 @@ fn several_at_once_do_not_disturb_one_another() {
         &["repro"],
         &["status"],
         &["add", "d4", "d5"],
-        &["checkout"],
+        &["checkout", "early"],
         &["push"],
     ];
     let started: Vec<_> = commands.iter().map(|command| (command, w.start(command))).collect();
