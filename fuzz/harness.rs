@@ -58,7 +58,7 @@ pub fn read_yaml(bytes: &[u8]) {
     }
 }
 
-/// Neither NaN, which is not equal to itself, nor a key that is no text, or one that is too long for a line.
+/// Neither NaN, which is not equal to itself, nor a key that is no text.
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::Float(number) => !number.is_nan(),
@@ -66,7 +66,7 @@ fn is_plain(value: &Value) -> bool {
         Value::Map(map) => map.iter().all(|(key, item)| {
             let as_key = yaml::parse(key).map(|node| node.to_value());
             let is_text = as_key.is_ok_and(|read| read == Value::Str(key.clone()));
-            is_text && key.len() < 80 && is_plain(item)
+            is_text && is_plain(item)
         }),
         _ => true,
     }

@@ -68,7 +68,12 @@ fn documents_are_written_byte_for_byte_as_python_does() {
         count += 1;
         let value = decode(&case["value"]);
         let written = write_with(&value, dialect(&case["write"]));
-        if case["yaml"] != written.as_str() {
+        // `lossy`: Python does not read back what it wrote. There another text will do if it reads back.
+        let reads_back = || {
+            let read = parse_with(&written, dialect(&case["write"]));
+            read.is_ok_and(|read| format!("{:?}", read.to_value()) == format!("{value:?}"))
+        };
+        if case["yaml"] != written.as_str() && !(case.get("lossy").is_some() && reads_back()) {
             wrong.push(format!(
                 "{}\nexpected {:?}\nwritten  {written:?}",
                 case["write"],

@@ -355,7 +355,38 @@ mod tests {
         assert!(parse(&"[".repeat(5000)).is_err());
     }
 
+    #[test]
+    fn a_key_that_would_be_folded_reads_back() {
+        for words in 10..40 {
+            let key = vec!["word"; words].join(" ");
+            let inner = Value::Map([(key.clone(), Value::Int(1))].into_iter().collect());
+            let list = Value::List(vec![inner.clone()]);
+            let value = Value::Map([(key, inner), ("list".to_owned(), list)].into_iter().collect());
+            let written = crate::yaml::write(&value);
+            let read = parse(&written).unwrap_or_else(|error| panic!("{written:?} is not read: {error}"));
+            assert_eq!(read.to_value(), value, "{written:?}");
+        }
+        // A key of one word stays on its line, as does a key in quotes.
+        let long = "w".repeat(100);
+        for (key, start) in [(long.clone(), "w"), (format!("- {long} x"), "'- w")] {
+            let written = crate::yaml::write(&Value::Map([(key, Value::Int(1))].into_iter().collect()));
+            assert!(written.starts_with(start), "{written:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_key_of_one_line_reads_back(key in "([ a-zé:#'\"\\\\-]|[a-z]{1,20} ){0,60}") {
+            let key: String = key.chars().take(122).collect();
+            let inner = Value::Map([(key.clone(), Value::Int(1))].into_iter().collect());
+            let value = Value::Map([(key, inner)].into_iter().collect());
+            for dialect in [Dialect::Ruamel12, Dialect::PyYaml11] {
+                let written = crate::yaml::write_with(&value, dialect);
+                let read = parse_with(&written, dialect).map(|node| node.to_value());
+                prop_assert_eq!(read.as_ref(), Ok(&value), "{:?}", written);
+            }
+        }
+
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,80}|[-a-c:\\[\\]{},&*!|>'\"%@` \n\t#]{0,60}") {
             let _ = parse(&text);

@@ -328,7 +328,8 @@ impl Writer<'_> {
             } else if character.is_none_or(|c| c == ' ') {
                 let word = &text[start..end];
                 let inside = self.indent.is_some_and(|indent| self.column > indent);
-                if ruamel && word.len() + self.column > BEST_WIDTH && inside {
+                // A key before `:` stays on its line: `ruamel.yaml` folds it too, and cannot read what it wrote.
+                if ruamel && split && word.len() + self.column > BEST_WIDTH && inside {
                     self.write_indent();
                 }
                 self.put_all(word);
@@ -402,7 +403,9 @@ impl Writer<'_> {
                 && reach > BEST_WIDTH
                 && split
             {
-                let backslash = !(self.ruamel() && folds_without_backslash(text, start, end));
+                // `ruamel.yaml` also folds between an escape and a word, which reads back with a space too many.
+                let at_space = text.get(start.max(end)) == Some(&' ');
+                let backslash = !(self.ruamel() && at_space && folds_without_backslash(text, start, end));
                 if start < end {
                     self.put_all(&text[start..end]);
                     start = end;
