@@ -319,6 +319,26 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A dataset that no `dvc.yaml` defines.
+    #[error("dataset not found: '{name}'")]
+    NoSuchDataset {
+        /// The name.
+        name: String,
+        /// The nearest known name.
+        close: Option<String>,
+    },
+    /// A dataset that is not locked as `dvc.yaml` has it now.
+    #[error("dataset information of '{name}' is not in sync")]
+    DatasetOutOfStep {
+        /// Its name.
+        name: String,
+    },
+    /// A dataset that cannot be made, read or changed so.
+    #[error("{message}")]
+    BadDataset {
+        /// Why not.
+        message: String,
+    },
     /// A stage that cannot be made or changed so.
     #[error("stage '{name}': {message}")]
     BadStage {
@@ -763,7 +783,8 @@ impl Explain for Error {
             },
             Self::GitTrackedOutput { .. } | Self::Declined => Kind::Conflict,
             Self::NotAFile { .. } | Self::BinaryMetrics { .. } | Self::NotText { .. } => Kind::Config,
-            Self::BadStage { .. } => Kind::Conflict,
+            Self::BadStage { .. } | Self::BadDataset { .. } | Self::DatasetOutOfStep { .. } => Kind::Conflict,
+            Self::NoSuchDataset { .. } => Kind::Missing,
             Self::NoSuchRevision { .. } | Self::NotAvailable { .. } => Kind::Missing,
             Self::CloneFailed { .. } => Kind::Unreachable,
             Self::NoSuchPath { .. } | Self::NotInSource { .. } | Self::NothingAtUrl { .. } => Kind::Missing,
@@ -880,6 +901,8 @@ impl Explain for Error {
                 Some("have it pushed there, or name the remote that has it with `--remote`".into())
             }
             Self::NotInGit { .. } => Some("run `git init`, or set `core.no_scm` to true".into()),
+            Self::NoSuchDataset { close, .. } => close.as_ref().map(|name| format!("did you mean? {name}")),
+            Self::DatasetOutOfStep { name } => Some(format!("run `dataset update {name}` to sync")),
             Self::TupleParam { .. } => Some("write a list".into()),
             Self::NotAPlot { .. } => Some("turn it into one with `plots modify`".into()),
             Self::NoTemplate { .. } | Self::NoBuiltInTemplate { .. } => Some(format!(

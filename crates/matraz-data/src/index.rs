@@ -4,13 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use matraz_base::Value;
+
 use crate::ignore::Ignore;
 use crate::repo::DVCIGNORE;
 use crate::stage::address::{join, relative};
+use crate::stage::dataset::{Dataset, SCHEME, Standing};
 use crate::stage::document::Document;
 use crate::stage::dvc_yaml::{self, PipelineFile};
 use crate::stage::template::Style;
-use crate::stage::{Address, DATA_SUFFIX, LOCK_FILE, LockFile, PIPELINE_FILE, Stage, dot_dvc};
+use crate::stage::{self, Address, DATA_SUFFIX, LOCK_FILE, LockFile, PIPELINE_FILE, Stage, dot_dvc};
 use crate::view::View;
 use crate::{Error, Repo, Result};
 
@@ -63,6 +66,7 @@ impl Index {
                 }
             }
         }
+        index.settle_datasets();
         Ok(index)
     }
 
@@ -70,6 +74,13 @@ impl Index {
     pub fn load_file(repo: &Repo, file: &Path) -> Result<Self> {
         let mut index = Self::default();
         index.read(&View::workspace(repo), repo.ignore(), file)?;
+        let is_dataset = |dep: &stage::Dependency| matches!(dep.source, stage::Source::Dataset(_));
+        if index.stages.iter().flat_map(|stage| &stage.deps).any(is_dataset) {
+            // Another file may define it.
+            let mut all = Self::load(repo)?;
+            all.stages.retain(|stage| stage.address.file == file);
+            return Ok(all);
+        }
         Ok(index)
     }
 
@@ -107,7 +118,37 @@ impl Index {
                 );
             }
         }
+        index.settle_datasets();
         Ok(index)
+    }
+
+    /// The datasets by the file that defines them and as it defines them; the last of a name counts.
+    pub fn dataset(&self, name: &str) -> Option<(&PipelineFile, &Value)> {
+        let all = self.pipelines.iter().flat_map(|file| file.datasets.iter().map(move |entry| (file, entry)));
+        all.filter(|(_, entry)| entry.get("name").and_then(Value::as_str) == Some(name)).last()
+    }
+
+    /// How a dataset stands against the lock file beside the file that defines it.
+    pub fn dataset_standing(&self, name: &str) -> Standing {
+        let Some((file, entry)) = self.dataset(name) else { return Standing::Unknown };
+        let lock = self.locks.get(&file.document.path).and_then(|lock| lock.dataset(name));
+        Dataset::read(entry).map_or(Standing::OutOfStep, |dataset| dataset.standing(lock))
+    }
+
+    /// Gives dependencies on datasets what these are now.
+    fn settle_datasets(&mut self) {
+        let mut found = HashMap::new();
+        for dep in self.stages.iter().flat_map(|stage| &stage.deps) {
+            if let Some(name) = dep.def_path.strip_prefix(SCHEME) {
+                found.insert(dep.def_path.clone(), self.dataset_standing(name));
+            }
+        }
+        for dep in self.stages.iter_mut().flat_map(|stage| &mut stage.deps) {
+            if let (stage::Source::Dataset(standing), Some(now)) = (&mut dep.source, found.get(&dep.def_path))
+            {
+                standing.clone_from(now);
+            }
+        }
     }
 
     fn read(&mut self, view: &View<'_>, ignore: &Ignore, file: &Path) -> Result<()> {

@@ -72,7 +72,7 @@ fn remove_stage(repo: &Repo, stage: &Stage, outs: bool) -> Result<()> {
     }
     let mut lock = LockFile::beside(file)?;
     if lock.entries.shift_remove(name).is_some() {
-        if lock.entries.is_empty() {
+        if lock.entries.is_empty() && lock.datasets().is_empty() {
             return remove_path(&lock.path);
         }
         lock.save()?;

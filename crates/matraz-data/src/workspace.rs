@@ -41,6 +41,8 @@ pub enum Change {
     New,
     /// Recorded, and the cache cannot bring it back.
     NotInCache,
+    /// A dataset that is not locked as it is defined.
+    NotInSync,
 }
 
 impl Change {
@@ -52,6 +54,7 @@ impl Change {
             Self::Deleted => Some("deleted"),
             Self::New => Some("new"),
             Self::NotInCache => Some("not in cache"),
+            Self::NotInSync => Some("not in sync"),
         }
     }
 }

@@ -8,7 +8,8 @@ use matraz_base::{Map, Value};
 use super::content::{Contents, in_cache};
 use crate::cache::Cache;
 use crate::source::{import, update, url};
-use crate::stage::{LockEntry, Output, ParamsFile, Source, Stage, dot_dvc, params};
+use crate::stage::dataset::{Dataset, SCHEME, Standing};
+use crate::stage::{Dependency, LockEntry, Output, ParamsFile, Source, Stage, dot_dvc, params};
 use crate::workspace::Change;
 use crate::{Error, Repo, Result};
 
@@ -108,11 +109,18 @@ pub fn command_changed(stage: &Stage) -> bool {
 pub fn deps(repo: &Repo, stage: &Stage, contents: &mut Contents<'_>) -> Result<Vec<(PathBuf, Change)>> {
     let mut changed = Vec::new();
     for dep in &stage.deps {
-        let path = match dep.source {
+        let path = match &dep.source {
             Source::Local => dep.path.clone(),
             Source::Url => url::locate(&dep.def_path, &repo.config, &stage.wdir)?,
             // A commit does not change.
             Source::Repo(_) => continue,
+            Source::Dataset(standing) => {
+                let change = dataset(dep, standing)?;
+                if change != Change::Same {
+                    changed.push((dep.path.clone(), change));
+                }
+                continue;
+            }
         };
         let change = match contents.of(&path, dep.legacy)? {
             None => Change::Deleted,
@@ -124,6 +132,23 @@ pub fn deps(repo: &Repo, stage: &Stage, contents: &mut Contents<'_>) -> Result<V
         }
     }
     Ok(changed)
+}
+
+fn dataset(dep: &Dependency, standing: &Standing) -> Result<Change> {
+    let lock = match standing {
+        Standing::Unknown => return Err(Error::NoSuchDataset { name: dataset_name(dep), close: None }),
+        Standing::NotLocked | Standing::OutOfStep => return Ok(Change::NotInSync),
+        Standing::Locked(lock) => lock,
+    };
+    Ok(match dep.extra.get("dataset").and_then(Dataset::lock_of) {
+        None => Change::New,
+        Some(then) if then == *lock => Change::Same,
+        Some(_) => Change::Modified,
+    })
+}
+
+fn dataset_name(dep: &Dependency) -> String {
+    dep.def_path.trim_start_matches(SCHEME).to_owned()
 }
 
 /// The parameters that differ from what is recorded.
@@ -197,6 +222,18 @@ fn output(out: &Output, contents: &mut Contents<'_>, cached: Option<bool>) -> Re
 pub fn refresh_deps(stage: &mut Stage, contents: &mut Contents<'_>) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for dep in &mut stage.deps {
+        if let Source::Dataset(standing) = &dep.source {
+            let lock = match standing {
+                Standing::Locked(lock) => lock.clone(),
+                Standing::Unknown => {
+                    return Err(Error::NoSuchDataset { name: dataset_name(dep), close: None });
+                }
+                Standing::NotLocked | Standing::OutOfStep => {
+                    return Err(Error::DatasetOutOfStep { name: dataset_name(dep) });
+                }
+            };
+            dep.extra.insert("dataset".into(), Value::Map(lock));
+        }
         if dep.source != Source::Local {
             continue;
         }

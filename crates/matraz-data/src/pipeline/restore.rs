@@ -43,8 +43,9 @@ impl Runner<'_> {
 
     /// Brings dependencies that are not there from the remote.
     pub fn pull_missing_deps(&mut self, n: usize) -> Result<()> {
+        let local = self.stages[n].deps.iter().filter(|dep| dep.source == crate::stage::Source::Local);
         let missing: Vec<PathBuf> =
-            self.stages[n].deps.iter().filter(|dep| !dep.path.exists()).map(|dep| dep.path.clone()).collect();
+            local.filter(|dep| !dep.path.exists()).map(|dep| dep.path.clone()).collect();
         for path in missing {
             let mut outs = self.stages.iter().flat_map(|stage| &stage.outs);
             let maker = outs.find(|out| out.cache && out.digest.is_some() && path.starts_with(&out.path));

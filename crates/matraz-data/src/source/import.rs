@@ -117,7 +117,7 @@ pub fn name_of(repo: &Repo, dependency: &Dependency, cwd: &Path) -> String {
             let url = other.get("url").and_then(Value::as_str).unwrap_or_default();
             format!("{} ({url})", dependency.def_path)
         }
-        stage::Source::Url => dependency.def_path.clone(),
+        stage::Source::Url | stage::Source::Dataset(_) => dependency.def_path.clone(),
         stage::Source::Local if repo.contains(&dependency.path) => relative(&dependency.path, cwd),
         stage::Source::Local => dependency.path.display().to_string(),
     }

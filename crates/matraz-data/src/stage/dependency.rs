@@ -9,7 +9,8 @@ use crate::hash::digest::{Digest, Meta};
 /// A file or folder that a stage reads, or that an import came from.
 #[derive(Clone, Debug, Default)]
 pub struct Dependency {
-    /// Where it is: absolute, without `.` and `..`. Of no meaning unless the source is local.
+    /// Where it is: absolute, without `.` and `..`. Of no meaning unless the source is local; `ds://NAME` for a
+    /// dataset.
     pub path: PathBuf,
     /// The path as the file has it: relative to the stage's working folder, absolute, or an URL.
     pub def_path: String,
@@ -37,6 +38,9 @@ pub enum Source {
     Url,
     /// Another git repository: `{url, rev, rev_lock, …}`.
     Repo(Value),
+    /// A dataset of the project, as it stands now. What it was when the stage ran last is kept in
+    /// [`extra`](Dependency::extra) under `dataset`.
+    Dataset(super::dataset::Standing),
 }
 
 /// A parameters file that a stage reads, and which of its values.

@@ -7,6 +7,7 @@ use matraz_base::yaml::{Key, Node, NodeKind};
 use matraz_base::{Map, Value};
 
 use super::address::{Address, join, relative};
+use super::dataset::{self, Standing};
 use super::dependency::{Dependency, ParamsFile, Source};
 use super::document::Document;
 use super::output::{Output, OutputKind, PlotProps};
@@ -32,6 +33,8 @@ pub struct PipelineFile {
     pub plots: Vec<PlotDefinition>,
     /// Named data for consumers.
     pub artifacts: IndexMap<String, Artifact>,
+    /// The entries of `datasets` with their templates resolved; they are checked when something asks for them.
+    pub datasets: Vec<Value>,
 }
 
 /// An entry of the top-level `plots`.
@@ -68,6 +71,7 @@ pub fn parse(document: Document, style: Style, read: ReadText<'_>) -> Result<Pip
         metrics: Vec::new(),
         plots: Vec::new(),
         artifacts: IndexMap::new(),
+        datasets: Vec::new(),
         document,
     };
     if root.is_null() {
@@ -108,6 +112,10 @@ pub fn parse(document: Document, style: Style, read: ReadText<'_>) -> Result<Pip
         for (name, artifact) in artifacts.as_map().unwrap_or_default() {
             file.artifacts.insert(name.text.clone(), load_artifact(&document, artifact)?);
         }
+    }
+    if let Some(datasets) = root.get("datasets") {
+        let datasets = context.resolve(&document, datasets, None)?;
+        file.datasets = datasets.as_list().unwrap_or_default().iter().map(Node::to_value).collect();
     }
     Ok(file)
 }
@@ -151,9 +159,6 @@ fn load_stage(
             "deps" => {
                 for item in document.list(&node, "`deps`")? {
                     let path = scalar_text(document, item, "a dependency")?;
-                    if path.starts_with("ds://") {
-                        return Err(document.not_yet(item.span, "a data set as dependency"));
-                    }
                     stage.deps.push(dependency(&stage, &path));
                 }
             }
@@ -207,6 +212,15 @@ fn load_cmd(document: &Document, node: &Node) -> Result<Cmd> {
 /// The path as lock files have it: an absolute one inside the stage's project folder stays as written, since only
 /// the caller knows the project.
 pub(super) fn dependency(stage: &Stage, def_path: &str) -> Dependency {
+    if def_path.starts_with(dataset::SCHEME) {
+        let source = Source::Dataset(Standing::default());
+        return Dependency {
+            path: def_path.into(),
+            def_path: def_path.to_owned(),
+            source,
+            ..Dependency::default()
+        };
+    }
     let source = if is_url(def_path) { Source::Url } else { Source::Local };
     Dependency {
         path: join(&stage.wdir, def_path),
@@ -480,7 +494,8 @@ mod tests {
             let place = error.place().unwrap();
             assert_eq!((place.line, place.column), (line, column), "{text}: {error}");
         }
-        assert!(matches!(load("datasets: [{name: x, type: dvc}]\n"), Err(Error::NotYet { .. })));
+        let file = load("datasets: [{name: x, type: dvc, url: '${name}'}]\n").unwrap();
+        assert_eq!(file.datasets[0].get("url").and_then(Value::as_str), Some("m"));
         assert!(load("").unwrap().stages.is_empty());
     }
 }

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use matraz_base::yaml::{self, Key, Node, NodeKind};
 use matraz_base::{Map, Value};
 
+use super::dataset::SCHEME;
 use super::dependency::Source;
 use super::document::{self, Document};
 use super::item;
@@ -73,6 +74,27 @@ impl LockFile {
             }
         }
         Ok(file)
+    }
+
+    /// The entries of its datasets.
+    pub fn datasets(&self) -> &[Value] {
+        self.datasets.as_ref().and_then(Value::as_list).map_or(&[], |entries| entries)
+    }
+
+    /// The entry of a dataset.
+    pub fn dataset(&self, name: &str) -> Option<&Value> {
+        self.datasets().iter().find(|entry| name_of(entry) == Some(name))
+    }
+
+    /// Puts the entry of a dataset in the place of the one of the same name, or behind the others.
+    pub fn set_dataset(&mut self, entry: Map) {
+        let entry = Value::Map(entry);
+        let mut entries = self.datasets().to_vec();
+        match entries.iter_mut().find(|known| name_of(known) == name_of(&entry)) {
+            Some(known) => *known = entry,
+            None => entries.push(entry),
+        }
+        self.datasets = Some(Value::List(entries));
     }
 
     /// Takes over the `datasets` of another file when this one has not changed them since they were as in `base`. False
@@ -144,6 +166,10 @@ impl LockFile {
     }
 }
 
+fn name_of(dataset: &Value) -> Option<&str> {
+    dataset.get("name").and_then(Value::as_str)
+}
+
 /// Reads one entry; also the format of the files in the run cache.
 pub fn parse_entry(document: &Document, node: &Node, place: &str) -> Result<LockEntry> {
     let entries = document.map(node, place)?;
@@ -185,18 +211,19 @@ fn parse_cmd(document: &Document, node: &Node) -> Result<Cmd> {
 
 fn parse_items(document: &Document, node: &Node) -> Result<Vec<LockedItem>> {
     let mut allowed = item::KEYS.to_vec();
-    allowed.push("path");
+    allowed.extend(["path", "dataset"]);
     document
         .list(node, "a list of paths")?
         .iter()
         .map(|node| {
             let entries: &[(Key, Node)] = document.map(node, "an entry of a lock file")?;
-            if let Some((key, _)) = node.entry("dataset") {
-                return Err(document.not_yet(key.span, "a data set as dependency"));
-            }
             document.only_keys(entries, &allowed, "an entry of a lock file")?;
             let path = node.get("path").ok_or_else(|| document.error(node.span, "an entry has no `path`"))?;
-            let content = item::read(document, entries)?;
+            let mut content = item::read(document, entries)?;
+            if let Some(dataset) = node.get("dataset") {
+                document.map(dataset, "`dataset`")?;
+                content.extra.insert("dataset".into(), dataset.to_value());
+            }
             Ok(LockedItem {
                 path: document.str(path, "`path`")?.to_owned(),
                 digest: content.digest,
@@ -287,7 +314,7 @@ impl LockedItem {
     fn to_value(&self) -> Value {
         let mut map = Map::new();
         map.insert("path".into(), Value::Str(self.path.clone()));
-        if !self.legacy {
+        if !self.legacy && !self.path.starts_with(SCHEME) {
             map.insert("hash".into(), Value::Str("md5".into()));
         }
         if self.extra.contains_key("files") {

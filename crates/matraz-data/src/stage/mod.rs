@@ -4,6 +4,7 @@
 //! their outputs, and `dvc.lock` what those were when they last ran.
 
 pub mod address;
+pub mod dataset;
 pub mod dependency;
 pub mod document;
 pub mod dot_dvc;

@@ -63,7 +63,11 @@ pub(super) fn check(document: &Document, root: &Node) -> Result<()> {
                     check_annotations(document, entries)?;
                 }
             }
-            _ => return Err(document.not_yet(key.span, "`datasets` in `dvc.yaml`")),
+            _ => {
+                for dataset in document.list(node, "`datasets`")? {
+                    document.map(dataset, "a dataset")?;
+                }
+            }
         }
     }
     Ok(())
