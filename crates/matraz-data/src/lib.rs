@@ -16,6 +16,7 @@ pub mod commit;
 pub mod compare;
 pub mod config;
 pub mod data_status;
+pub mod dataset;
 pub mod destroy;
 pub mod diff;
 pub mod doctor;

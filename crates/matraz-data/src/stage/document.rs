@@ -126,7 +126,7 @@ fn conflict_marker(text: &str) -> Option<usize> {
 }
 
 /// The candidate that is at most two edits away from `word`.
-fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     candidates
         .iter()
         .map(|candidate| (edits(word, candidate), *candidate))

@@ -12,6 +12,7 @@ pub mod config;
 pub mod dag;
 pub mod data;
 pub mod data_status;
+pub mod dataset;
 pub mod destroy;
 pub mod diff;
 pub mod du;
@@ -123,6 +124,8 @@ shared! {
     Commit(commit) fails 1,
     Config(config) fails 1,
     Data(data) fails 255,
+    #[command(alias = "ds")]
+    Dataset(dataset) fails 255,
     Destroy(destroy) fails 1,
     Diff(diff) fails 1,
     #[command(alias = "mv")]
@@ -186,6 +189,6 @@ impl CommandLine for Cli {
     }
 
     fn not_yet() -> &'static [&'static str] {
-        &["artifacts", "daemon", "dataset", "ds", "exp", "experiments", "import-db", "queue", "studio"]
+        &["artifacts", "daemon", "exp", "experiments", "import-db", "queue", "studio"]
     }
 }

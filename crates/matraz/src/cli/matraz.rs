@@ -74,7 +74,7 @@ impl CommandLine for Cli {
             ),
             (
                 "Other repositories",
-                &["import", "import-url", "update", "get", "get-url", "list", "list-url", "du"],
+                &["import", "import-url", "update", "get", "get-url", "list", "list-url", "du", "dataset"],
             ),
             ("Pipeline", &["repro", "why", "logs", "dag", "params", "metrics", "plots"]),
             ("Runs", &["runs", "experiments", "artifacts", "server", "ui"]),
