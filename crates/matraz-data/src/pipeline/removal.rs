@@ -1,9 +1,11 @@
 //! Taking away what a stage made before its command makes it again.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::stage::Stage;
+use crate::unprotect::replace_link;
 use crate::{Error, Result};
 
 /// Removes the outputs of a stage before its command makes them; those that persist become ordinary files instead.
@@ -28,9 +30,8 @@ pub(super) fn remove_outs(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// Turns links to cache objects into copies that may be written.
+/// Turns links to cache objects into copies that may be written; a `SIGKILL` leaves the link or the whole copy.
 fn unprotect(path: &Path) -> Result<()> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -42,13 +43,12 @@ fn unprotect(path: &Path) -> Result<()> {
         }
         return Ok(());
     }
-    let writable = meta.permissions().mode() & 0o200 != 0;
-    if meta.is_symlink() || meta.nlink() > 1 || !writable {
-        let content = fs::read(path).map_err(Error::io("read", path))?;
-        let mode = fs::metadata(path).map_err(Error::io("look at", path))?.permissions().mode() | 0o200;
-        fs::remove_file(path).map_err(Error::io("remove", path))?;
-        fs::write(path, content).map_err(Error::io("write", path))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))
+    let mode = fs::metadata(path).map_err(Error::io("look at", path))?.permissions().mode() & 0o777;
+    replace_link(path)?;
+    // After the link is gone: an object of the cache never becomes writable.
+    let now = fs::metadata(path).map_err(Error::io("look at", path))?.permissions().mode() & 0o777;
+    if now != mode | 0o200 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o200))
             .map_err(Error::io("protect", path))?;
     }
     Ok(())
