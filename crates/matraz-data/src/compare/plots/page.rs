@@ -72,7 +72,7 @@ fn dvc_element(chart: &Chart) -> Result<String> {
         .collect();
     match &chart.drawing {
         Drawing::Vega(vega) => {
-            let spec = python_json(&vega.filled()?, false);
+            let spec = in_script(&python_json(&vega.filled()?, false));
             Ok(format!(
                 "\n    <div id = \"{id}\">\n        <script type = \"text/javascript\">\n            var spec = {spec};\n            \
                  vegaEmbed('#{id}', spec);\n        </script>\n    </div>\n    "
@@ -80,14 +80,14 @@ fn dvc_element(chart: &Chart) -> Result<String> {
         }
         Drawing::Pictures(images) if images.is_empty() => Ok(String::new()),
         Drawing::Pictures(images) => {
-            let mut parts = vec![format!("<p>{}</p>", chart.name)];
+            let mut parts = vec![format!("<p>{}</p>", escaped(&chart.name))];
             for image in images {
                 parts.push(format!(
                     "\n                <div\n                    style=\"border:1px dotted black;margin:2px;display:\n                    \
                      inline-block;\n                    overflow:hidden;margin-left:8px;\">\n                    \
                      <p>{}</p>\n                    <img src=\"{}\">\n                </div>\n                ",
-                    image.revision,
-                    source(image),
+                    escaped(&image.revision),
+                    escaped(&encoded(&source(image))),
                 ));
             }
             Ok(format!(
@@ -110,7 +110,7 @@ fn own_element(chart: &Chart) -> Result<String> {
             "<section class=\"plot empty\"><h2>{name}</h2><p>There are no data to draw.</p></section>"
         )),
         Drawing::Vega(vega) => {
-            let spec = python_json(&vega.filled()?, false).replace('<', "\\u003c");
+            let spec = in_script(&python_json(&vega.filled()?, false));
             let name = escaped(&vega.title);
             Ok(format!(
                 "<section class=\"plot\"><h2>{name}</h2><div class=\"chart\"></div>\
@@ -133,6 +133,11 @@ fn own_element(chart: &Chart) -> Result<String> {
     }
 }
 
+/// JSON that stands inside a `<script>`: data of the project cannot end the script.
+fn in_script(json: &str) -> String {
+    json.replace('<', "\\u003c")
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -140,4 +145,14 @@ fn escaped(text: &str) -> String {
 /// A path as a part of an address.
 fn encoded(path: &str) -> String {
     path.replace('%', "%25").replace('#', "%23").replace('?', "%3F")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_cannot_end_the_script() {
+        assert_eq!(in_script("{\"a\": \"</script><b>\"}"), "{\"a\": \"\\u003c/script>\\u003cb>\"}");
+    }
 }
