@@ -392,7 +392,6 @@ fn load_artifact(document: &Document, node: &Node) -> Result<Artifact> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
     use matraz_base::Explain;
 
     fn load(text: &str) -> Result<PipelineFile> {
