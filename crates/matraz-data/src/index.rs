@@ -125,7 +125,7 @@ impl Index {
     /// The datasets by the file that defines them and as it defines them; the last of a name counts.
     pub fn dataset(&self, name: &str) -> Option<(&PipelineFile, &Value)> {
         let all = self.pipelines.iter().flat_map(|file| file.datasets.iter().map(move |entry| (file, entry)));
-        all.filter(|(_, entry)| entry.get("name").and_then(Value::as_str) == Some(name)).last()
+        all.rev().find(|(_, entry)| entry.get("name").and_then(Value::as_str) == Some(name))
     }
 
     /// How a dataset stands against the lock file beside the file that defines it.

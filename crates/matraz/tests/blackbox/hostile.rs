@@ -226,7 +226,10 @@ fn in_pipelines() -> Vec<Case> {
         Case {
             files: vec![
                 // It is read as a file without `x`, and a forced stage whose parameter is absent runs all the same.
-                ("dvc.yaml", stage("    params: [p.py: [x]]\n    outs: [a]\n").replace("'{CANARY}/ran'", "made")),
+                (
+                    "dvc.yaml",
+                    stage("    params: [p.py: [x]]\n    outs: [a]\n").replace("'{CANARY}/ran'", "made"),
+                ),
                 ("p.py", format!("x = {}1{}", "(".repeat(100_000), ")".repeat(100_000))),
             ],
             ..case("deep parameters in Python", String::new(), &["p.py"])
