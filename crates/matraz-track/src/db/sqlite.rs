@@ -240,7 +240,10 @@ mod tests {
     #[tokio::test]
     async fn a_new_store_opens_again_and_keeps_what_was_committed() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sub/x.db");
+        // A folder that is not there is more likely a slip of the pen.
+        assert!(matches!(open(&folder.path().join("sub/x.db")).await, Err(Error::File { .. })));
+        assert!(!folder.path().join("sub").exists());
+        let path = folder.path().join("x.db");
         let db = open(&path).await.unwrap();
         let mut session = db.write().await.unwrap();
         session
@@ -322,7 +325,7 @@ mod tests {
         let mut bytes = std::fs::read(&new).unwrap();
         bytes[100..4096].fill(0xff);
         std::fs::write(&torn, &bytes).unwrap();
-        assert!(matches!(open(&torn).await, Err(Error::Open { path, .. }) if path == torn));
+        assert!(matches!(open(&torn).await, Err(Error::Damaged { path, .. }) if path == torn));
         assert_eq!(std::fs::read(&torn).unwrap(), bytes);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5, "no side files");
     }
