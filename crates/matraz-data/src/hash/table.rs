@@ -1,8 +1,8 @@
 //! Sorted rows in one file: byte strings with values of one length, for tables of up to some millions of rows.
 //!
 //! A table is read in one go, as a whole or from one key to another, and rewritten as a whole; what changes little by
-//! little goes to a log beside it first. SQLite took 0.9 µs a row to read and 4 µs to write, which bounded `status` and
-//! `add` of many files; this takes 0.03 µs and 0.1 µs.
+//! little goes to a log beside it first. SQLite works on every row by itself, which bounded `status` and `add` of many
+//! files.
 //!
 //! The file is a sequence of blocks and ends with an index of them, which holds the first key and a checksum of each.
 //! The log is a sequence of batches with a checksum. Nothing waits for the disk: after a power loss, a block or batch
