@@ -108,10 +108,16 @@ pub fn draw(
     }
     let template = html_template(repo, drawn, app)?;
     let html = match (app.grammar, web::text("plots/plots.js"), web::text("plots/plots.css")) {
-        (Grammar::Dvc, ..) | (_, None, _) | (_, _, None) => page::like_dvc(&charts, template.as_deref())?,
-        (_, Some(script), Some(style)) => {
+        (Grammar::Dvc, ..) => page::like_dvc(&charts, template.as_deref())?,
+        (Grammar::Matraz | Grammar::Mlflow, Some(script), Some(style)) => {
             let assets = page::Assets { script: &script, style: &style };
             page::self_contained(&charts, template.as_deref(), assets)?
+        }
+        (Grammar::Matraz | Grammar::Mlflow, ..) => {
+            app.out.warn(
+                "this program was built without the scripts of the page: it will load them from the net",
+            );
+            page::like_dvc(&charts, template.as_deref())?
         }
     };
     let file = folder.join("index.html");
