@@ -155,12 +155,7 @@ pub(super) fn keep_notes(index: &Index, stage: &mut Stage) {
     stage.meta = old.meta.clone();
     for out in &mut stage.outs {
         if let Some(old) = old.outs.iter().find(|old| old.path == out.path) {
-            out.desc = old.desc.clone();
-            out.data_type = old.data_type.clone();
-            out.labels = old.labels.clone();
-            out.owner_meta = old.owner_meta.clone();
-            out.remote = old.remote.clone();
-            out.push = old.push;
+            out.take_notes(old);
         }
     }
 }

@@ -162,12 +162,7 @@ fn keep_notes(stage: &mut Stage, old: &Stage) {
     stage.desc = old.desc.clone();
     for out in &mut stage.outs {
         if let Some(old) = old.outs.iter().find(|old| old.def_path == out.def_path) {
-            out.desc = old.desc.clone();
-            out.data_type = old.data_type.clone();
-            out.labels = old.labels.clone();
-            out.owner_meta = old.owner_meta.clone();
-            out.remote = old.remote.clone();
-            out.push = old.push;
+            out.take_notes(old);
         }
     }
 }

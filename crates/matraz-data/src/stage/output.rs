@@ -69,6 +69,16 @@ impl PlotProps {
 }
 
 impl Output {
+    /// Takes over what its owner wrote about `old`, which this output replaces.
+    pub(crate) fn take_notes(&mut self, old: &Output) {
+        self.desc = old.desc.clone();
+        self.data_type = old.data_type.clone();
+        self.labels = old.labels.clone();
+        self.owner_meta = old.owner_meta.clone();
+        self.remote = old.remote.clone();
+        self.push = old.push;
+    }
+
     /// An output at `path` as `dvc.yaml` writes it when it says nothing about it.
     pub fn new(path: PathBuf, def_path: impl Into<String>) -> Self {
         Self { path, def_path: def_path.into(), cache: true, push: true, ..Self::default() }
