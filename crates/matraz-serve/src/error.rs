@@ -41,6 +41,91 @@ pub enum Error {
         /// The flavor, as its loader calls it (`sklearn`, `xgboost`, `pyfunc.model`, …).
         flavor: String,
     },
+    /// No Python was found for a model that needs one.
+    #[error("the model needs Python, and no {wanted} is on the PATH")]
+    NoPython {
+        /// `python3`, or `python3.11` when the model names a version.
+        wanted: String,
+    },
+    /// A program of an environment could not be run.
+    #[error("cannot run {}", python.display())]
+    Python {
+        /// The program.
+        python: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The Python of an environment cannot import MLflow.
+    #[error("the Python {} has no usable mlflow ({reason})", python.display())]
+    NoMlflow {
+        /// The Python.
+        python: PathBuf,
+        /// What it says.
+        reason: String,
+    },
+    /// The model could not be loaded in its environment.
+    #[error("{} could not load the model in {} ({reason})", python.display(), path.display())]
+    NotLoaded {
+        /// The model directory.
+        path: PathBuf,
+        /// The Python.
+        python: PathBuf,
+        /// What it says.
+        reason: String,
+    },
+    /// A worker process ended before it said anything.
+    #[error("the worker process of {} did not start: {how}", python.display())]
+    WorkerEnded {
+        /// The Python.
+        python: PathBuf,
+        /// How it ended.
+        how: String,
+    },
+    /// The worker process ended while it worked on a request.
+    #[error("the model's Python process ended while it worked on this request; it is started again")]
+    WorkerLost,
+    /// All worker processes have ended and could not be started again.
+    #[error("no Python process of the model is running ({reason})")]
+    NoWorker {
+        /// Why the last one did not start.
+        reason: String,
+    },
+    /// Python ended with an error while it predicted.
+    #[error("{} ended with {code}", python.display())]
+    Predict {
+        /// The Python.
+        python: PathBuf,
+        /// Its exit code.
+        code: i32,
+    },
+    /// An environment for a model could not be made.
+    #[error("cannot make the environment {}: `{command}` ended with {code}", folder.display())]
+    Environment {
+        /// Where it was to be.
+        folder: PathBuf,
+        /// The command that failed.
+        command: String,
+        /// Its exit code.
+        code: i32,
+    },
+    /// The folder of an environment could not be written to.
+    #[error("cannot {action} {}", path.display())]
+    EnvironmentFile {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The list of packages that a model needs cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Requirements {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The description names a model file that is not in the directory.
     #[error("the model in {} names the file `{path}`, which is outside of its directory", directory.display())]
     Outside {
@@ -123,6 +208,20 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the model is one that only Python can run, and not a damaged or dangerous one.
+    pub fn needs_python(&self) -> bool {
+        match self {
+            Self::Flavor { .. }
+            | Self::OperatorSet { .. }
+            | Self::Operator { .. }
+            | Self::Signature { .. } => true,
+            Self::ModelFile { source, .. } => source.needs_python(),
+            _ => false,
+        }
+    }
+}
+
 impl Explain for Error {
     fn kind(&self) -> Kind {
         match self {
@@ -137,6 +236,16 @@ impl Explain for Error {
             | Self::Flavor { .. }
             | Self::Signature { .. } => Kind::Config,
             Self::Input { .. } | Self::Run { .. } => Kind::Usage,
+            Self::NoPython { .. } => Kind::Missing,
+            Self::Python { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::Missing,
+            Self::Python { .. } | Self::EnvironmentFile { .. } => Kind::Denied,
+            Self::NoMlflow { .. } | Self::Requirements { .. } => Kind::Config,
+            Self::NotLoaded { .. }
+            | Self::WorkerEnded { .. }
+            | Self::WorkerLost
+            | Self::NoWorker { .. }
+            | Self::Predict { .. }
+            | Self::Environment { .. } => Kind::Failed,
         }
     }
 
@@ -151,16 +260,21 @@ impl Explain for Error {
                  onnxruntime"
                     .into(),
             ),
-            Self::Flavor { flavor, .. } => Some(format!(
-                "export it to ONNX ({}) and save it with `mlflow.onnx`, or serve it with Python's `mlflow models \
-                 serve`",
-                match flavor.as_str() {
-                    "sklearn" => "skl2onnx",
-                    "xgboost" | "lightgbm" | "catboost" => "onnxmltools",
-                    "pytorch" => "torch.onnx",
-                    _ => "skl2onnx, onnxmltools, torch.onnx",
-                }
-            )),
+            Self::Flavor { .. } => Some("`models serve` and `models predict` run it in Python".into()),
+            Self::NoPython { .. } => Some(
+                "activate the environment that the model was made in, or let one be made with `--env-manager \
+                 virtualenv` or `--env-manager uv`"
+                    .into(),
+            ),
+            Self::NoMlflow { .. } => Some(
+                "activate the environment that the model was made in, let one be made with `--env-manager virtualenv` \
+                 or `--env-manager uv`, or add MLflow to the made one with `--install-mlflow`"
+                    .into(),
+            ),
+            Self::NotLoaded { .. } => {
+                Some("its messages stand above; `--env-manager virtualenv` installs what the model lists".into())
+            }
+            Self::Environment { .. } | Self::Predict { .. } => Some("its messages stand above".into()),
             Self::Outside { .. } => {
                 Some("copy the file into the directory; links that lead out of it are not followed".into())
             }

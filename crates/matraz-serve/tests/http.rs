@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use matraz_serve::Model;
-use matraz_serve::scoring::{Options, router, router_with};
+use matraz_serve::scoring::{Options, Scorer, router, router_with};
 use tower::ServiceExt;
 
 fn model() -> Model {
@@ -88,7 +88,8 @@ async fn refusals_have_the_error_body_of_mlflow() {
 async fn large_bodies_and_long_waits_end() {
     let model = Arc::new(model());
     let small = Options { max_body: 10, ..Options::default() };
-    let (status, ..) = ask(router_with(Arc::clone(&model), small), post(Some("text/csv"), ROWS)).await;
+    let (status, ..) =
+        ask(router_with(Scorer::Native(Arc::clone(&model)), small), post(Some("text/csv"), ROWS)).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 
     // A body that never ends is given up.
@@ -96,7 +97,7 @@ async fn large_bodies_and_long_waits_end() {
     let endless = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
     let request =
         Request::post("/invocations").header(header::CONTENT_TYPE, "text/csv").body(endless).unwrap();
-    let (status, _, body) = ask(router_with(model, short), request).await;
+    let (status, _, body) = ask(router_with(Scorer::Native(model), short), request).await;
     assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(body, "Request processing time exceeded limit");
 }

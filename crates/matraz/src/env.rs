@@ -61,6 +61,14 @@ variables! {
     mlflow_server_cors_allowed_origins = "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS";
     /// Seconds before a scoring request is given up.
     mlflow_scoring_server_request_timeout = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT";
+    /// The Python processes of a served model.
+    mlflow_models_workers = "MLFLOW_MODELS_WORKERS";
+    /// The address that servers listen on.
+    mlflow_host = "MLFLOW_HOST";
+    /// The port that servers listen on.
+    mlflow_port = "MLFLOW_PORT";
+    /// The folder of environments that are made for models.
+    mlflow_env_root = "MLFLOW_ENV_ROOT";
     /// Set to anything: no colours.
     no_color = "NO_COLOR";
     /// Set to anything: progress is written as plain lines.
@@ -87,6 +95,8 @@ variables! {
     browser = "BROWSER";
     /// Folder of the per-user configuration of all programs.
     xdg_config_home = "XDG_CONFIG_HOME";
+    /// Folder of what programs can make again; environments of models are kept there.
+    xdg_cache_home = "XDG_CACHE_HOME";
 }
 
 impl Env {

@@ -19,4 +19,4 @@ mod table;
 
 pub use model::Model;
 pub use refusal::Refusal;
-pub use router::{Options, router, router_with};
+pub use router::{Options, Scorer, router, router_with};

@@ -1,25 +1,22 @@
 //! `mlflow models`, `matraz models`
 
-use std::cell::OnceCell;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+pub mod predict;
+pub mod python;
+pub mod serve;
 
-use clap::{Subcommand, ValueEnum};
-use matraz_base::{Failure, file};
+use std::cell::OnceCell;
+use std::path::Path;
+
+use clap::Subcommand;
+use matraz_base::Failure;
 use matraz_loop::model_uri::{self, Found, ModelUri};
 use matraz_loop::{Error, Tracker};
-use matraz_serve::Model;
-use matraz_serve::scoring::{Options, router_with};
 
 use crate::app::App;
-use crate::cli::CliError;
 use crate::exit::Exit;
-use crate::project::{Project, text};
-use crate::server;
+use crate::project::Project;
 
-/// Serve models and predict with them, without Python
+/// Serve models and predict with them
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(subcommand)]
@@ -29,75 +26,8 @@ pub struct Args {
 /// What can be done with a model.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Answer MLflow's scoring protocol over HTTP: `POST /invocations`
-    Serve(Serve),
-    /// Predict for the rows of a file and print the answer as JSON
-    Predict(Predict),
-}
-
-/// Answer MLflow's scoring protocol over HTTP: `POST /invocations`
-#[derive(clap::Args, Debug)]
-#[command(disable_help_flag = true)]
-pub struct Serve {
-    /// The model: models:/NAME@ALIAS, models:/NAME/VERSION, models:/MODEL_ID, runs:/RUN_ID/PATH or a folder
-    #[arg(short, long, value_name = "URI")]
-    model_uri: String,
-    /// The address to listen on
-    #[arg(short = 'h', long, default_value = "127.0.0.1")]
-    host: String,
-    /// The port to listen on; 0 picks a free one
-    #[arg(short, long, default_value_t = 5000)]
-    port: u16,
-    /// Seconds before a request is given up [default: MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT or 60]
-    #[arg(short, long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: Option<u64>,
-    /// How many predictions run at once [default: one for each processor]
-    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
-    workers: Option<u16>,
-    #[command(flatten)]
-    environment: Environment,
-    /// Print help
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
-}
-
-/// Predict for the rows of a file and print the answer as JSON
-#[derive(clap::Args, Debug)]
-pub struct Predict {
-    /// The model: models:/NAME@ALIAS, models:/NAME/VERSION, models:/MODEL_ID, runs:/RUN_ID/PATH or a folder
-    #[arg(short, long, value_name = "URI")]
-    model_uri: String,
-    /// The input [default: standard input]
-    #[arg(short, long, value_name = "FILE")]
-    input_path: Option<PathBuf>,
-    /// Where to write the answer [default: standard output]
-    #[arg(short, long, value_name = "FILE")]
-    output_path: Option<PathBuf>,
-    /// The form of the input
-    #[arg(short = 't', long, default_value = "json")]
-    content_type: ContentType,
-    #[command(flatten)]
-    environment: Environment,
-}
-
-/// The environment that a model runs in: always that of this program, so that there is one choice only.
-#[derive(clap::Args, Debug)]
-struct Environment {
-    /// Where the model runs; models run inside this program, so no environment is made
-    #[arg(long, value_name = "MANAGER", value_parser = ["local"])]
-    env_manager: Option<String>,
-    /// The same as `--env-manager local`
-    #[arg(long, hide = true)]
-    no_conda: bool,
-}
-
-/// The form of an input.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ContentType {
-    /// A body of MLflow's scoring protocol.
-    Json,
-    /// A table with a line of names.
-    Csv,
+    Serve(serve::Args),
+    Predict(predict::Args),
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
@@ -108,78 +38,10 @@ impl Command {
     /// Runs the command.
     pub fn run(self, app: &App) -> Result<Exit, Failure> {
         match self {
-            Self::Serve(args) => serve(&args, app),
-            Self::Predict(args) => predict(&args, app),
+            Self::Serve(args) => serve::run(&args, app),
+            Self::Predict(args) => predict::run(&args, app),
         }
     }
-}
-
-fn serve(args: &Serve, app: &App) -> Result<Exit, Failure> {
-    let downloads = downloads()?;
-    let found = find(&args.model_uri, downloads.path(), app)?;
-    let model = Arc::new(Model::load(&found.folder)?);
-    let mut options = Options::default();
-    if let Some(seconds) = args.timeout.map_or_else(|| timeout_of(app), |seconds| Ok(Some(seconds)))? {
-        options.timeout = Duration::from_secs(seconds);
-    }
-    if let Some(workers) = args.workers {
-        options.parallel = usize::from(workers);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Error::Runtime { source })?;
-    let name = match &found.version {
-        Some(version) => format!("{} (version {} of `{}`)", args.model_uri, version.version, version.model),
-        None => args.model_uri.clone(),
-    };
-    let started = |address| {
-        app.out.result(&format!("{name} answers POST http://{address}/invocations (Ctrl-C ends it)"));
-    };
-    runtime.block_on(server::serve(router_with(model, options), &args.host, args.port, started))?;
-    Ok(Exit::OK)
-}
-
-fn timeout_of(app: &App) -> Result<Option<u64>, Failure> {
-    let Some(text) = text(app.env.mlflow_scoring_server_request_timeout.as_ref()) else { return Ok(None) };
-    match text.trim().parse() {
-        Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
-        _ => {
-            let message =
-                format!("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT is `{text}`, which is no number of seconds");
-            Err(CliError::Usage { message, hint: None }.into())
-        }
-    }
-}
-
-fn predict(args: &Predict, app: &App) -> Result<Exit, Failure> {
-    let downloads = downloads()?;
-    let found = find(&args.model_uri, downloads.path(), app)?;
-    let model = Model::load(&found.folder)?;
-    let input = match &args.input_path {
-        Some(path) => std::fs::read(path).map_err(|source| file_error("read", path, source))?,
-        None => {
-            let mut input = Vec::new();
-            let read = std::io::stdin().lock().read_to_end(&mut input);
-            read.map_err(|source| file_error("read", Path::new("standard input"), source))?;
-            input
-        }
-    };
-    let content_type = match args.content_type {
-        ContentType::Json => "application/json",
-        ContentType::Csv => "text/csv",
-    };
-    let answer = model.predict(&input, content_type)?;
-    match &args.output_path {
-        Some(path) => {
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                std::fs::metadata(folder).map_err(|source| file_error("write to", folder, source))?;
-            }
-            file::write(path, answer.as_bytes()).map_err(|source| file_error("write", path, source))?
-        }
-        None => app.out.result(&answer),
-    }
-    Ok(Exit::OK)
 }
 
 /// Finds the files of a model; a store is opened only when the address needs one.
