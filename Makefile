@@ -14,7 +14,7 @@ PYTHON := $(VENV)/bin/python
 DEBUG := $(TARGET)/debug/matraz
 RELEASE := $(TARGET)/release/matraz
 
-.PHONY: demo test build ui lint bench bench-faults gen tools python browser \
+.PHONY: demo test build ui lint bench bench-faults gen tools python browser postgres \
 	test-rust test-interop test-ui test-demo test-journey test-gen
 
 demo: build
@@ -45,7 +45,7 @@ lint: tools ui
 $(DEBUG): FORCE ui
 	cargo build --locked -p matraz
 
-test-rust: $(DEBUG) python
+test-rust: $(DEBUG) python postgres
 	MATRAZ_PYTHON=$(PYTHON) cargo test --workspace --locked
 
 test-interop: $(DEBUG) python
@@ -66,6 +66,9 @@ python: tests/requirements.txt
 
 browser:
 	@scripts/browser.sh
+
+postgres:
+	@scripts/postgres.sh
 
 gen: $(DEBUG)
 	$(DEBUG) gen docs

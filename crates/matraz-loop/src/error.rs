@@ -172,7 +172,7 @@ impl Explain for Error {
             Self::Store(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::UnknownStore { .. } => {
-                Some("use `sqlite:///FILE`, or the `http://` address of a server".into())
+                Some("use `sqlite:///FILE`, `postgresql://user@host/database`, or the `http://` address of a server".into())
             }
             Self::NoRun { .. } => Some("`matraz runs list` shows the runs".into()),
             Self::NoVersion { .. } => {

@@ -50,12 +50,8 @@ impl Target {
         if uri.starts_with("http://") || uri.starts_with("https://") {
             return Ok(Self::Server { url: uri.to_owned(), options });
         }
-        if !uri.starts_with("sqlite:") {
-            return Err(match StoreUri::parse(uri, root) {
-                // It says more, and does not repeat a password.
-                Err(error @ matraz_track::Error::NotYet { .. }) => error.into(),
-                _ => Error::UnknownStore { uri: uri.to_owned() },
-            });
+        if !uri.contains("://") {
+            return Err(Error::UnknownStore { uri: uri.to_owned() });
         }
         let artifacts = tracking.and_then(|t| t.artifacts.as_deref()).unwrap_or(DEFAULT_ARTIFACTS);
         Ok(Self::Embedded { store: StoreUri::parse(uri, root)?, artifacts: root.join(artifacts) })
@@ -64,7 +60,7 @@ impl Target {
     /// What tells this store from others.
     pub fn address(&self) -> String {
         match self {
-            Self::Embedded { store: StoreUri::Sqlite(path), .. } => path.display().to_string(),
+            Self::Embedded { store, .. } => store.to_string(),
             Self::Server { url, .. } => url.clone(),
         }
     }
@@ -73,7 +69,7 @@ impl Target {
     pub fn exists(&self) -> bool {
         match self {
             Self::Embedded { store: StoreUri::Sqlite(path), .. } => path.exists(),
-            Self::Server { .. } => true,
+            Self::Embedded { store: StoreUri::Postgres(_), .. } | Self::Server { .. } => true,
         }
     }
 }

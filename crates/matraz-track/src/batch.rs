@@ -68,7 +68,12 @@ fn check_count(what: &str, limit: usize, count: usize) -> Result<()> {
 pub async fn log(session: &mut Session, run_id: &str, mut batch: Batch, truncate: bool) -> Result<()> {
     run::check_id(run_id)?;
     batch.check(truncate)?;
-    let info = run::find_active(session, run_id).await?;
+    let renames = batch.tags.iter().any(|(key, _)| key == RUN_NAME_TAG);
+    let info = if renames {
+        run::find_active_to_change(session, run_id).await?
+    } else {
+        run::find_active(session, run_id).await?
+    };
     param::write(session, run_id, batch.params).await?;
     metric::write(session, run_id, info.experiment_id, &batch.metrics).await?;
     if let Some((_, name)) = batch.tags.iter().rfind(|(key, _)| key == RUN_NAME_TAG) {

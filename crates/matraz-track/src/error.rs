@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use axum::http::StatusCode;
 use matraz_base::{Explain, Kind};
 
+use crate::db::StoreUri;
+
 /// The result of anything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -78,40 +80,44 @@ pub enum Error {
     },
 
     /// The URI of the store has a scheme or a form that is not known.
-    #[error("cannot use '{uri}' as a tracking store")]
+    #[error("cannot use '{uri}' as a tracking store{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     StoreUri {
-        /// The URI as given.
+        /// The URI without its password.
         uri: String,
+        /// What is wrong with it.
+        why: Option<String>,
     },
-    /// The file is not an SQLite database, or one of another program.
-    #[error("{} is not a tracking store: {found}", path.display())]
+    /// The file is not an SQLite database, or the database is one of another program.
+    #[error("{store} is not a tracking store: {found}")]
     ForeignStore {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        store: StoreUri,
         /// What was found instead.
         found: String,
     },
     /// The database has an older schema than this version reads.
-    #[error("the tracking store {} has the older schema revision {revision}", path.display())]
+    #[error("the tracking store {store} has the older schema revision {revision}")]
     OlderStore {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        store: StoreUri,
         /// Its Alembic revision.
         revision: String,
     },
     /// The database has a schema that this version does not know.
-    #[error("the tracking store {} has the schema revision {revision}, which this version does not know", path.display())]
+    #[error(
+        "the tracking store {store} has the schema revision {revision}, which this version does not know"
+    )]
     NewerStore {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        store: StoreUri,
         /// Its Alembic revision.
         revision: String,
     },
-    /// The database file cannot be opened.
-    #[error("cannot open the tracking store {}", path.display())]
+    /// The database cannot be opened.
+    #[error("cannot open the tracking store {store}")]
     Open {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        store: StoreUri,
         /// What the database says.
         source: sqlx::Error,
     },
@@ -124,14 +130,14 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// The store can be read and not be written.
-    #[error("the tracking store {} can only be read", path.display())]
+    #[error("the tracking store {store} can only be read")]
     ReadOnly {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        store: StoreUri,
     },
-    /// A kind of store that MLflow knows and this version cannot use yet.
-    #[error("a tracking store in {scheme} is not supported yet")]
-    NotYet {
+    /// A kind of store that MLflow knows and Matraz does not.
+    #[error("a tracking store in {scheme} is not supported")]
+    UnsupportedStore {
         /// The scheme of the address; the rest may hold a password.
         scheme: String,
     },
@@ -148,6 +154,9 @@ pub enum Error {
     /// The database did not answer in time or is locked by another program.
     #[error("the tracking store is busy")]
     Busy(#[source] sqlx::Error),
+    /// The database cannot be reached, is going down, or cannot write. The same request may succeed later.
+    #[error("the tracking store cannot be used at the moment: {0}")]
+    Unavailable(#[source] sqlx::Error),
     /// The database refuses the values: a foreign key, a check, a length.
     #[error("the tracking store refuses the values: {0}")]
     Refused(#[source] sqlx::Error),
@@ -189,9 +198,9 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Request { code, .. } => *code,
-            Self::Busy(_) => Code::TemporarilyUnavailable,
+            Self::Busy(_) | Self::Unavailable(_) => Code::TemporarilyUnavailable,
             Self::Refused(_) => Code::BadRequest,
-            Self::StoreUri { .. } | Self::NotYet { .. } => Code::InvalidParameterValue,
+            Self::StoreUri { .. } | Self::UnsupportedStore { .. } => Code::InvalidParameterValue,
             Self::ReadOnly { .. } => Code::PermissionDenied,
             Self::ForeignStore { .. } | Self::OlderStore { .. } | Self::NewerStore { .. } => {
                 Code::InvalidState
@@ -215,24 +224,58 @@ pub const SEE_DOCS: &str = " See the API docs for more information about request
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        /// SQLite's primary result codes for a database that another connection holds.
-        const BUSY_OR_LOCKED: [i64; 2] = [5, 6];
-        if let sqlx::Error::Database(refusal) = &error {
-            let primary = refusal.code().and_then(|code| code.parse::<i64>().ok()).map(|code| code & 0xff);
-            if primary.is_some_and(|code| BUSY_OR_LOCKED.contains(&code)) {
-                return Self::Busy(error);
+        let code = match &error {
+            sqlx::Error::Database(refusal) => refusal.code().unwrap_or_default().into_owned(),
+            sqlx::Error::PoolTimedOut => return Self::Busy(error),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => {
+                return Self::Unavailable(error);
             }
-            if refusal.is_unique_violation()
-                || refusal.is_foreign_key_violation()
-                || refusal.is_check_violation()
-            {
-                return Self::Refused(error);
-            }
+            _ => return Self::Database(error),
+        };
+        // SQLSTATEs of PostgreSQL have five characters, SQLite's codes are numbers below that.
+        match if code.len() == 5 { meaning_of_sqlstate(&code) } else { meaning_of_sqlite(&code) } {
+            Meaning::Busy => Self::Busy(error),
+            Meaning::Unavailable => Self::Unavailable(error),
+            Meaning::Refused => Self::Refused(error),
+            Meaning::Other => Self::Database(error),
         }
-        match error {
-            sqlx::Error::PoolTimedOut => Self::Busy(error),
-            error => Self::Database(error),
-        }
+    }
+}
+
+/// What a database means by an error, as far as a client acts on it.
+enum Meaning {
+    Busy,
+    Unavailable,
+    Refused,
+    Other,
+}
+
+fn meaning_of_sqlite(code: &str) -> Meaning {
+    // The primary result code is in the lowest byte.
+    match code.parse::<i64>().unwrap_or_default() & 0xff {
+        5 | 6 => Meaning::Busy,
+        // A disk that fails, is full, or lost the file.
+        10 | 13 | 14 => Meaning::Unavailable,
+        // Too big, a constraint, a wrong type.
+        18..=20 => Meaning::Refused,
+        _ => Meaning::Other,
+    }
+}
+
+fn meaning_of_sqlstate(code: &str) -> Meaning {
+    match code {
+        // A serialization failure, a deadlock, a lock that was not given in time.
+        "40001" | "40P01" | "55P03" => Meaning::Busy,
+        // Shutting down, starting up, cancelled; a standby, or a transaction that may not write.
+        _ if code.starts_with("57") || code == "25006" => Meaning::Unavailable,
+        // The connection; out of disk, memory or connections; the system.
+        _ if ["08", "53", "58"].iter().any(|class| code.starts_with(class)) => Meaning::Unavailable,
+        // A value that does not fit its column, a constraint.
+        _ if code.starts_with("22") || code.starts_with("23") => Meaning::Refused,
+        _ => Meaning::Other,
     }
 }
 
@@ -251,7 +294,7 @@ impl Explain for Error {
                 Code::TemporarilyUnavailable => Kind::Unreachable,
                 Code::InternalError => Kind::Bug,
             },
-            Self::StoreUri { .. } | Self::NotYet { .. } => Kind::Usage,
+            Self::StoreUri { .. } | Self::UnsupportedStore { .. } => Kind::Usage,
             Self::Damaged { .. } => Kind::Corrupt,
             Self::ReadOnly { .. } => Kind::Denied,
             Self::ForeignStore { .. } | Self::OlderStore { .. } | Self::NewerStore { .. } => Kind::Conflict,
@@ -261,7 +304,7 @@ impl Explain for Error {
                 _ => Kind::Failed,
             },
             Self::Open { .. } => Kind::Denied,
-            Self::Busy(_) => Kind::Unreachable,
+            Self::Busy(_) | Self::Unavailable(_) => Kind::Unreachable,
             Self::Refused(_) => Kind::Usage,
             Self::Database(_) => Kind::Failed,
             Self::Bug(_) => Kind::Bug,
@@ -271,29 +314,32 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::StoreUri { .. } => {
-                Some("give a file as sqlite:///relative.db or sqlite:////absolute.db".to_owned())
+                Some("give a file as sqlite:///relative.db or sqlite:////absolute.db, or postgresql://user@host/database".to_owned())
             }
-            Self::NotYet { .. } => {
-                Some("use a file, as sqlite:///FILE, or the http:// address of a server".to_owned())
+            Self::UnsupportedStore { .. } => {
+                Some("use sqlite:///FILE, postgresql://user@host/database, or the http:// address of a server".to_owned())
             }
             Self::Damaged { path, .. } => Some(format!(
                 "bring it back from a backup; `sqlite3 {} .recover` may save what is left of it",
                 path.display()
             )),
             Self::ReadOnly { .. } => Some("the file and its folder must be writable for that".to_owned()),
+            Self::Open { store: StoreUri::Postgres(_), .. } => {
+                Some("check address, user and password, and that the server runs and has the database".to_owned())
+            }
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Some("make the folder first, or correct its name".to_owned())
             }
-            Self::ForeignStore { .. } => Some("name another file; this one was left untouched".to_owned()),
-            Self::OlderStore { path, .. } => Some(format!(
-                "back the file up, then upgrade it with `mlflow db upgrade sqlite:///{}`",
-                path.display()
-            )),
+            Self::ForeignStore { .. } => Some("name another one; this one was left untouched".to_owned()),
+            Self::OlderStore { store, .. } => {
+                Some(format!("upgrade it with `matraz db upgrade {}`", store.shown()))
+            }
             Self::NewerStore { .. } => {
                 Some("open it with the program that wrote it, or update Matraz".to_owned())
             }
             Self::Open { .. } => Some("the file and its folder must be readable and writable".to_owned()),
             Self::Busy(_) => Some("another program holds the database; try again".to_owned()),
+            Self::Unavailable(_) => Some("try again when the database is there".to_owned()),
             _ => None,
         }
     }

@@ -96,7 +96,13 @@ pub fn parse_ids(ids: &[String]) -> Result<Vec<i64>> {
 /// The experiment with this id, deleted or not, with its tags.
 pub async fn find(session: &mut Session, id: &str) -> Result<Experiment> {
     let number = parse_id(id)?;
-    match db::experiment::by_id(session, number).await? {
+    db::experiment::by_id(session, number).await?.ok_or_else(|| missing(number))
+}
+
+/// The experiment with this id, which is going to be changed.
+async fn find_to_change(session: &mut Session, id: &str) -> Result<Experiment> {
+    let number = parse_id(id)?;
+    match db::experiment::by_id_to_change(session, number).await? {
         Some(experiment) => Ok(experiment),
         None => Err(missing(number)),
     }
@@ -175,7 +181,8 @@ pub async fn create(
     if db::experiment::by_name(session, name).await?.is_some() {
         return Err(taken(name));
     }
-    let id = db::experiment::insert(session, None, name, location, now_ms()).await?;
+    let made = db::experiment::insert(session, None, name, location, now_ms()).await?;
+    let id = made.ok_or_else(|| taken(name))?;
     if location.is_none() {
         db::experiment::set_location(session, id, &location_below(root, id)).await?;
     }
@@ -192,7 +199,7 @@ fn taken(name: &str) -> Error {
 /// Gives an active experiment another name.
 pub async fn rename(session: &mut Session, id: &str, name: &str) -> Result<()> {
     check_name(name)?;
-    let experiment = find(session, id).await?;
+    let experiment = find_to_change(session, id).await?;
     if experiment.lifecycle_stage != ACTIVE {
         return Err(Error::request(Code::InvalidState, "Cannot rename a non-active experiment."));
     }
@@ -204,7 +211,7 @@ pub async fn rename(session: &mut Session, id: &str, name: &str) -> Result<()> {
 
 /// Marks an active experiment and all its runs as deleted.
 pub async fn delete(session: &mut Session, id: &str) -> Result<()> {
-    let experiment = find(session, id).await?;
+    let experiment = find_to_change(session, id).await?;
     if experiment.lifecycle_stage != ACTIVE {
         return Err(missing(experiment.id));
     }
@@ -218,7 +225,7 @@ pub async fn delete(session: &mut Session, id: &str) -> Result<()> {
 
 /// Brings a deleted experiment and all its runs back, those that were deleted before it too.
 pub async fn restore(session: &mut Session, id: &str) -> Result<()> {
-    let experiment = find(session, id).await?;
+    let experiment = find_to_change(session, id).await?;
     if experiment.lifecycle_stage != DELETED {
         return Err(missing(experiment.id));
     }

@@ -278,7 +278,7 @@ pub async fn record(session: &mut Session, run_id: &str, mlmodel: &str) -> Resul
         "model_uuid": field("model_uuid"),
         "flavors": flavors,
     });
-    run::find_active(session, run_id).await?;
+    run::find_active_to_change(session, run_id).await?;
     let known = db::tag::get(session, run_id, HISTORY_TAG).await?;
     let mut history: Vec<Json> = known.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     history.push(entry);

@@ -146,6 +146,13 @@ pub async fn get(session: &mut Session, name: &str, version: &str) -> Result<Mod
     found.ok_or_else(|| Error::missing(format!("Model Version (name={name}, version={number}) not found")))
 }
 
+/// The version with this number, unless it is deleted. Until the transaction ends nobody else changes the model.
+pub(crate) async fn get_to_change(session: &mut Session, name: &str, version: &str) -> Result<ModelVersion> {
+    // Models are locked before their versions everywhere, so that two transactions never wait for each other.
+    db::registered_model::exists(session, name).await?;
+    get(session, name, version).await
+}
+
 /// Where the files of a version lie.
 pub async fn download_uri(session: &mut Session, name: &str, version: &str) -> Result<String> {
     let found = get(session, name, version).await?;
@@ -161,7 +168,7 @@ pub async fn update(
     description: Option<&str>,
     now: i64,
 ) -> Result<ModelVersion> {
-    let found = get(session, name, version).await?;
+    let found = get_to_change(session, name, version).await?;
     db::model_version::set_description(session, name, found.version, description, now).await?;
     get(session, name, version).await
 }
@@ -183,7 +190,7 @@ pub async fn transition(
              stage. Valid stages are ['Staging', 'Production']"
         )));
     }
-    let found = get(session, name, version).await?;
+    let found = get_to_change(session, name, version).await?;
     if archive_others {
         db::model_version::archive(session, name, stage.name(), found.version, now).await?;
     }
@@ -195,7 +202,7 @@ pub async fn transition(
 /// Deletes a version: its number stays taken, its source and run are wiped, its aliases go.
 pub async fn delete(session: &mut Session, name: &str, version: &str, now: i64) -> Result<()> {
     parse_number(version)?;
-    let found = get(session, name, version).await?;
+    let found = get_to_change(session, name, version).await?;
     db::model_version::mark_deleted(session, name, found.version, now).await?;
     db::registered_model::delete_aliases_of(session, name, found.version).await?;
     db::registered_model::touch(session, name, now).await?;
@@ -207,7 +214,7 @@ pub async fn set_tag(session: &mut Session, name: &str, version: &str, key: &str
     check_name(name)?;
     parse_number(version)?;
     check_tag(key, value)?;
-    let found = get(session, name, version).await?;
+    let found = get_to_change(session, name, version).await?;
     db::model_version::set_tag(session, name, found.version, key, value).await
 }
 
@@ -216,7 +223,7 @@ pub async fn delete_tag(session: &mut Session, name: &str, version: &str, key: &
     check_name(name)?;
     parse_number(version)?;
     name::check_key("key", key)?;
-    let found = get(session, name, version).await?;
+    let found = get_to_change(session, name, version).await?;
     db::model_version::delete_tag(session, name, found.version, key).await
 }
 

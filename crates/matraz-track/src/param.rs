@@ -25,8 +25,16 @@ pub async fn log(
 ) -> Result<()> {
     let value = check("", key, value, truncate)?;
     run::find_active(session, run_id).await?;
-    match db::param::get(session, run_id, key).await? {
-        None => db::param::insert(session, run_id, &[(key.to_owned(), value)]).await,
+    let mut known = db::param::get(session, run_id, key).await?;
+    if known.is_none() {
+        if db::param::insert(session, run_id, &[(key.to_owned(), value.clone())]).await? == 1 {
+            return Ok(());
+        }
+        // Another server was quicker.
+        known = db::param::get(session, run_id, key).await?;
+    }
+    match known {
+        None => Err(Error::Bug(format!("the param '{key}' got lost"))),
         Some(old) if old == value => Ok(()),
         Some(old) => Err(Error::invalid(format!(
             "Changing param values is not allowed. Param with key='{key}' was already logged with value='{old}' for \
@@ -40,6 +48,20 @@ pub(crate) async fn write(session: &mut Session, run_id: &str, params: Vec<(Stri
     if params.is_empty() {
         return Ok(());
     }
+    let fresh = fresh(session, run_id, params).await?;
+    if db::param::insert(session, run_id, &fresh).await? < fresh.len() as u64 {
+        // Another server wrote some of them in the meantime, with the same values or others.
+        self::fresh(session, run_id, fresh).await?;
+    }
+    Ok(())
+}
+
+/// The params that the run does not have yet; an error when it has one with another value.
+async fn fresh(
+    session: &mut Session,
+    run_id: &str,
+    params: Vec<(String, String)>,
+) -> Result<Vec<(String, String)>> {
     let known = db::param::of_runs(session, &[run_id.to_owned()]).await?.remove(run_id).unwrap_or_default();
     let mut fresh = Vec::new();
     let mut changed = Vec::new();
@@ -58,5 +80,6 @@ pub(crate) async fn write(session: &mut Session, run_id: &str, params: Vec<(Stri
             changed.join(", ")
         )));
     }
-    db::param::insert(session, run_id, &fresh).await
+    fresh.sort_unstable();
+    Ok(fresh)
 }

@@ -69,7 +69,9 @@ pub async fn create(
             )
         }));
     }
-    db::registered_model::insert(session, name, description, now).await?;
+    if !db::registered_model::insert(session, name, description, now).await? {
+        return Err(Error::exists(format!("Registered Model (name={name}) already exists.")));
+    }
     for (key, value) in tags {
         db::registered_model::set_tag(session, name, key, value).await?;
     }
@@ -141,7 +143,7 @@ pub async fn set_alias(session: &mut Session, name: &str, alias: &str, version: 
     if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Error::invalid(format!("Version alias name '{alias}' is reserved.")));
     }
-    let version = model_version::get(session, name, version).await?;
+    let version = model_version::get_to_change(session, name, version).await?;
     db::registered_model::set_alias(session, name, alias, version.version).await
 }
 

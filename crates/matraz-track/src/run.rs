@@ -179,20 +179,42 @@ fn artifact_uri(experiment: &Experiment, id: &str) -> String {
 pub async fn find(session: &mut Session, id: &str) -> Result<RunInfo> {
     match db::run::by_id(session, id).await? {
         Some(info) => Ok(info),
-        None => Err(Error::missing(format!("Run with id={id} not found"))),
+        None => Err(missing(id)),
+    }
+}
+
+/// The row of a run in any stage, which is going to be changed.
+async fn find_to_change(session: &mut Session, id: &str) -> Result<RunInfo> {
+    match db::run::by_id_to_change(session, id).await? {
+        Some(info) => Ok(info),
+        None => Err(missing(id)),
     }
 }
 
 /// The row of a run that may be written to.
 pub async fn find_active(session: &mut Session, id: &str) -> Result<RunInfo> {
     let info = find(session, id).await?;
+    check_active(&info).map(|()| info)
+}
+
+/// The row of a run that may be written to, and is going to be changed or stands for what is read and written back.
+pub(crate) async fn find_active_to_change(session: &mut Session, id: &str) -> Result<RunInfo> {
+    let info = find_to_change(session, id).await?;
+    check_active(&info).map(|()| info)
+}
+
+fn missing(id: &str) -> Error {
+    Error::missing(format!("Run with id={id} not found"))
+}
+
+fn check_active(info: &RunInfo) -> Result<()> {
     if info.lifecycle_stage != ACTIVE {
         return Err(Error::invalid(format!(
-            "The run {id} must be in the 'active' state. Current state is {}.",
-            info.lifecycle_stage
+            "The run {} must be in the 'active' state. Current state is {}.",
+            info.id, info.lifecycle_stage
         )));
     }
-    Ok(info)
+    Ok(())
 }
 
 /// Checks the form of a run's id before it is looked up.
@@ -232,7 +254,7 @@ pub struct RunUpdate {
 
 /// Changes an active run.
 pub async fn update(session: &mut Session, id: &str, update: &RunUpdate) -> Result<RunInfo> {
-    let mut info = find_active(session, id).await?;
+    let mut info = find_active_to_change(session, id).await?;
     info.status = update.status.unwrap_or(info.status);
     info.end_time = update.end_time.or(info.end_time);
     if let Some(name) = update.name.as_ref().filter(|name| !name.is_empty()) {
@@ -245,13 +267,13 @@ pub async fn update(session: &mut Session, id: &str, update: &RunUpdate) -> Resu
 
 /// Marks a run as deleted. Doing it again only moves the time.
 pub async fn delete(session: &mut Session, id: &str, now: i64) -> Result<()> {
-    find(session, id).await?;
+    find_to_change(session, id).await?;
     db::run::mark_deleted(session, id, now).await
 }
 
 /// Takes the mark away.
 pub async fn restore(session: &mut Session, id: &str) -> Result<()> {
-    find(session, id).await?;
+    find_to_change(session, id).await?;
     db::run::mark_active(session, id).await
 }
 

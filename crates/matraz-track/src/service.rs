@@ -108,6 +108,7 @@ fn trusted_places(options: &ServiceOptions) -> Artifacts {
             Some(folder) => artifacts.trusting(folder.join("mlruns")),
             None => artifacts,
         },
+        StoreUri::Postgres(_) => artifacts,
     }
 }
 

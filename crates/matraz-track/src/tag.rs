@@ -47,11 +47,13 @@ pub async fn set(
     truncate: bool,
 ) -> Result<()> {
     let value = check("", key, value, truncate)?;
-    run::find_active(session, run_id).await?;
+    if key != RUN_NAME_TAG {
+        run::find_active(session, run_id).await?;
+    }
     write(session, run_id, key, value).await
 }
 
-/// Writes a checked tag.
+/// Writes a checked tag. That of the name looks itself whether the run is active.
 pub(crate) async fn write(session: &mut Session, run_id: &str, key: &str, value: String) -> Result<()> {
     if key == RUN_NAME_TAG {
         let update = RunUpdate { name: Some(value), ..RunUpdate::default() };

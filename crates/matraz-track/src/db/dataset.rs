@@ -81,7 +81,9 @@ pub(crate) async fn of_runs(
              LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid \
              WHERE i.destination_type = 'RUN' AND i.source_type = 'DATASET' AND i.destination_id IN ",
         );
-        statement.push_list(chunk).push(" ORDER BY d.name, d.digest, d.dataset_uuid, t.name");
+        statement.push_list(chunk).push(
+            " ORDER BY d.name COLLATE BINARY, d.digest COLLATE BINARY, d.dataset_uuid, t.name COLLATE BINARY",
+        );
         for row in session.rows(statement).await? {
             let dataset = Dataset {
                 name: row.text(1)?,
@@ -106,7 +108,7 @@ pub(crate) async fn of_runs(
 /// The logged models that a run read.
 pub(crate) async fn model_inputs(session: &mut Session, run_id: &str) -> Result<Vec<String>> {
     let sql = "SELECT destination_id FROM inputs WHERE source_type = 'RUN_INPUT' AND source_id = $1 \
-               AND destination_type = 'MODEL_INPUT' ORDER BY destination_id";
+               AND destination_type = 'MODEL_INPUT' ORDER BY destination_id COLLATE BINARY";
     session.rows(Statement::new(sql).bind(run_id)).await?.iter().map(|row| row.text(0)).collect()
 }
 
@@ -121,7 +123,7 @@ pub(crate) async fn model_outputs(
             "SELECT source_id, destination_id, step FROM inputs WHERE source_type = 'RUN_OUTPUT' \
              AND destination_type = 'MODEL_OUTPUT' AND source_id IN ",
         );
-        statement.push_list(chunk).push(" ORDER BY step, destination_id");
+        statement.push_list(chunk).push(" ORDER BY step, destination_id COLLATE BINARY");
         for row in session.rows(statement).await? {
             let output = ModelOutput { model_id: row.text(1)?, step: row.int(2)? };
             outputs.entry(row.text(0)?).or_default().push(output);
@@ -137,14 +139,17 @@ pub(crate) async fn summaries(
     limit: i64,
 ) -> Result<Vec<DatasetSummary>> {
     let mut statement = Statement::built(
-        "SELECT DISTINCT d.experiment_id, d.name, d.digest, t.value FROM datasets d \
+        "SELECT experiment_id, name, digest, context FROM (\
+         SELECT DISTINCT d.experiment_id, d.name, d.digest, t.value AS context FROM datasets d \
          JOIN inputs i ON i.source_id = d.dataset_uuid LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid AND t.name = ",
     );
     statement
         .push_bind(CONTEXT_TAG)
         .push(" WHERE d.experiment_id IN ")
         .push_list(experiments.iter().copied());
-    statement.push(" ORDER BY 1, 2, 3, 4 LIMIT ").push_bind(limit);
+    statement
+        .push(") s ORDER BY experiment_id, name COLLATE BINARY, digest COLLATE BINARY, context COLLATE BINARY LIMIT ")
+        .push_bind(limit);
     let summary = |row: &super::Row| {
         Ok(DatasetSummary {
             experiment_id: row.int(0)?,

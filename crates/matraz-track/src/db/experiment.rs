@@ -1,7 +1,7 @@
 //! The tables `experiments` and `experiment_tags`.
 
 use super::{Row, Session, Statement};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::search::experiments::ExperimentSearch;
 
@@ -25,18 +25,18 @@ pub(crate) async fn count(session: &mut Session) -> Result<i64> {
     session.row(Statement::new("SELECT COUNT(*) FROM experiments")).await?.map_or(Ok(0), |row| row.int(0))
 }
 
-/// Adds an experiment and gives its id back. Without `id` it gets the next free one.
+/// Adds an experiment and gives its id back, unless its name or id is taken. Without `id` it gets the next free one.
 pub(crate) async fn insert(
     session: &mut Session,
     id: Option<i64>,
     name: &str,
     location: Option<&str>,
     now: i64,
-) -> Result<i64> {
+) -> Result<Option<i64>> {
     let (column, place) = if id.is_some() { (", experiment_id", ", $5") } else { ("", "") };
     let mut statement = Statement::new(&format!(
         "INSERT INTO experiments (name, artifact_location, creation_time, last_update_time, lifecycle_stage, workspace{column}) \
-         VALUES ($1, $2, $3, $4, 'active', 'default'{place}) RETURNING experiment_id"
+         VALUES ($1, $2, $3, $4, 'active', 'default'{place}) ON CONFLICT DO NOTHING RETURNING experiment_id"
     ))
     .bind(name)
     .bind(location)
@@ -45,10 +45,7 @@ pub(crate) async fn insert(
     if let Some(id) = id {
         statement = statement.bind(id);
     }
-    match session.row(statement).await? {
-        Some(row) => row.int(0),
-        None => Err(Error::Bug("a new experiment got no id".to_owned())),
-    }
+    session.row(statement).await?.map(|row| row.int(0)).transpose()
 }
 
 pub(crate) async fn set_location(session: &mut Session, id: i64, location: &str) -> Result<()> {
@@ -66,9 +63,14 @@ pub(crate) async fn set_stage(session: &mut Session, id: i64, stage: &str, now: 
     session.run(Statement::new(sql).bind(id).bind(stage).bind(now)).await.map(drop)
 }
 
-/// One experiment with its tags.
+/// One experiment with its tags. A transaction that writes keeps it in its stage.
 pub(crate) async fn by_id(session: &mut Session, id: i64) -> Result<Option<Experiment>> {
-    one(session, Statement::new(&format!("{COLUMNS} WHERE e.experiment_id = $1")).bind(id)).await
+    one(session, Statement::new(&format!("{COLUMNS} WHERE e.experiment_id = $1")).bind(id).for_share()).await
+}
+
+/// One experiment of which this transaction is going to change the row.
+pub(crate) async fn by_id_to_change(session: &mut Session, id: i64) -> Result<Option<Experiment>> {
+    one(session, Statement::new(&format!("{COLUMNS} WHERE e.experiment_id = $1")).bind(id).for_update()).await
 }
 
 /// One experiment with its tags.
@@ -91,7 +93,7 @@ pub(crate) async fn search(session: &mut Session, search: &ExperimentSearch) -> 
 
 /// The tags of an experiment in the order of the keys.
 pub(crate) async fn tags(session: &mut Session, id: i64) -> Result<Vec<(String, String)>> {
-    let sql = "SELECT key, value FROM experiment_tags WHERE experiment_id = $1 ORDER BY key";
+    let sql = "SELECT key, value FROM experiment_tags WHERE experiment_id = $1 ORDER BY key COLLATE BINARY";
     let rows = session.rows(Statement::new(sql).bind(id)).await?;
     rows.iter().map(|row| Ok((row.text(0)?, row.text_or_null(1)?.unwrap_or_default()))).collect()
 }

@@ -31,9 +31,12 @@ pub(crate) fn model(row: &Row) -> Result<LoggedModel> {
     })
 }
 
+/// A transaction that writes keeps others from changing the model.
 pub(crate) async fn by_id(session: &mut Session, model_id: &str) -> Result<Option<LoggedModel>> {
     let sql = format!("SELECT {COLUMNS} FROM logged_models m WHERE m.model_id = $1");
-    let Some(row) = session.row(Statement::new(&sql).bind(model_id)).await? else { return Ok(None) };
+    let Some(row) = session.row(Statement::new(&sql).bind(model_id).for_update()).await? else {
+        return Ok(None);
+    };
     let mut found = vec![model(&row)?];
     fill(session, &mut found).await?;
     Ok(found.pop())
@@ -50,14 +53,17 @@ pub(crate) async fn fill(session: &mut Session, models: &mut [LoggedModel]) -> R
         };
         let owner = |id: &str| ids.iter().position(|known| known == id);
 
-        let params =
-            select("SELECT model_id, param_key, param_value FROM logged_model_params", "model_id, param_key");
+        let params = select(
+            "SELECT model_id, param_key, param_value FROM logged_model_params",
+            "param_key COLLATE BINARY",
+        );
         for row in session.rows(params).await? {
             if let Some(index) = owner(&row.text(0)?) {
                 models[index].params.push((row.text(1)?, row.text(2)?));
             }
         }
-        let tags = select("SELECT model_id, tag_key, tag_value FROM logged_model_tags", "model_id, tag_key");
+        let tags =
+            select("SELECT model_id, tag_key, tag_value FROM logged_model_tags", "tag_key COLLATE BINARY");
         for row in session.rows(tags).await? {
             if let Some(index) = owner(&row.text(0)?) {
                 models[index].tags.push((row.text(1)?, row.text(2)?));
@@ -66,7 +72,7 @@ pub(crate) async fn fill(session: &mut Session, models: &mut [LoggedModel]) -> R
         let metrics = select(
             "SELECT model_id, metric_name, metric_value, metric_timestamp_ms, metric_step, run_id, dataset_name, dataset_digest \
              FROM logged_model_metrics",
-            "model_id, metric_name, metric_timestamp_ms, metric_step, run_id",
+            "metric_name COLLATE BINARY, metric_timestamp_ms, metric_step, run_id COLLATE BINARY",
         );
         for row in session.rows(metrics).await? {
             if let Some(index) = owner(&row.text(0)?) {

@@ -107,7 +107,7 @@ pub(crate) async fn latest(session: &mut Session, ids: &[String]) -> Result<Hash
         let sql =
             "SELECT run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics WHERE run_uuid IN ";
         let mut statement = Statement::built(sql);
-        statement.push_list(chunk).push(" ORDER BY key");
+        statement.push_list(chunk).push(" ORDER BY key COLLATE BINARY");
         for row in session.rows(statement).await? {
             metrics.entry(row.text(0)?).or_default().push(point(&row, &row.text(1)?, 2)?);
         }

@@ -1,8 +1,8 @@
 //! The database: opening it, transactions over it, and the SQL of every entity (one file each).
 //!
-//! SQL is written once for SQLite and PostgreSQL: `$1` placeholders, `ON CONFLICT`, no dialect functions. What
-//! differs between the drivers is kept in [`Db`], [`Session`] and [`statement::Row`], so that a second driver is a
-//! second variant there and nothing else.
+//! SQL is written once for SQLite and PostgreSQL: `$1` placeholders, `ON CONFLICT`, no dialect functions. Texts
+//! are put in order with [`BINARY`], rows are locked with [`Statement::for_share`] and [`Statement::for_update`]. What
+//! differs between the drivers is kept in [`Db`], [`Session`] and [`statement::Row`].
 
 pub(crate) mod dataset;
 pub(crate) mod experiment;
@@ -10,6 +10,7 @@ pub(crate) mod logged_model;
 pub(crate) mod metric;
 pub(crate) mod model_version;
 pub(crate) mod param;
+pub mod postgres;
 pub(crate) mod registered_model;
 pub(crate) mod run;
 pub mod schema;
@@ -19,26 +20,34 @@ pub(crate) mod tag;
 pub mod uri;
 
 use crate::error::Result;
+pub use postgres::Postgres;
 pub use schema::Head;
 pub use sqlite::Sqlite;
 pub use statement::{Arg, Row, Statement};
-pub use uri::StoreUri;
+pub use uri::{PostgresUri, StoreUri};
+
+/// Follows a text column in `ORDER BY` (and in comparisons by `<`): by bytes on every database.
+pub(crate) const BINARY: &str = " COLLATE BINARY";
 
 /// An open tracking store.
 #[derive(Clone, Debug)]
 pub enum Db {
     /// A file of MLflow's SQLite schema.
     Sqlite(Sqlite),
+    /// A PostgreSQL database of MLflow's schema.
+    Postgres(Postgres),
 }
 
 impl Db {
-    /// Opens the store; a file that does not exist or is empty gets the schema of `new_head`.
+    /// Opens the store; a file that does not exist or is empty, and a database without tables, gets the schema of
+    /// `new_head`.
     ///
     /// # Errors
     /// A database of another program, or of another schema revision, is refused and left as it was.
     pub async fn open(uri: &StoreUri, new_head: Head) -> Result<Self> {
         match uri {
             StoreUri::Sqlite(path) => Ok(Self::Sqlite(Sqlite::open(path, new_head).await?)),
+            StoreUri::Postgres(uri) => Ok(Self::Postgres(Postgres::open(uri, new_head).await?)),
         }
     }
 
@@ -46,13 +55,16 @@ impl Db {
     pub async fn read(&self) -> Result<Session> {
         match self {
             Self::Sqlite(sqlite) => sqlite.read().await,
+            Self::Postgres(postgres) => postgres.read().await,
         }
     }
 
-    /// Starts a transaction that writes. Nothing is kept without [`Session::commit`]. There is one writer at a time.
+    /// Starts a transaction that writes. Nothing is kept without [`Session::commit`]. With SQLite there is one writer at a
+    /// time; with PostgreSQL others write at the same time and must be kept off by locks on rows.
     pub async fn write(&self) -> Result<Session> {
         match self {
             Self::Sqlite(sqlite) => sqlite.write().await,
+            Self::Postgres(postgres) => postgres.write().await,
         }
     }
 
@@ -60,6 +72,7 @@ impl Db {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(postgres) => postgres.close().await,
         }
     }
 }
@@ -69,6 +82,7 @@ pub struct Session(Inner);
 
 enum Inner {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Postgres { transaction: sqlx::Transaction<'static, sqlx::Postgres>, writes: bool },
 }
 
 impl Session {
@@ -76,11 +90,19 @@ impl Session {
         Self(Inner::Sqlite(transaction))
     }
 
+    pub(crate) fn postgres(transaction: sqlx::Transaction<'static, sqlx::Postgres>, writes: bool) -> Self {
+        Self(Inner::Postgres { transaction, writes })
+    }
+
     /// Runs a statement and says how many rows it changed.
     pub async fn run(&mut self, statement: Statement) -> Result<u64> {
         match &mut self.0 {
             Inner::Sqlite(transaction) => {
                 Ok(sqlite::query(statement).execute(&mut **transaction).await?.rows_affected())
+            }
+            Inner::Postgres { transaction, writes } => {
+                let query = postgres::query(statement, *writes);
+                Ok(query.execute(&mut **transaction).await?.rows_affected())
             }
         }
     }
@@ -92,6 +114,10 @@ impl Session {
                 let rows = sqlite::query(statement).fetch_all(&mut **transaction).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
+            Inner::Postgres { transaction, writes } => {
+                let rows = postgres::query(statement, *writes).fetch_all(&mut **transaction).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
         }
     }
 
@@ -101,6 +127,10 @@ impl Session {
             Inner::Sqlite(transaction) => {
                 Ok(sqlite::query(statement).fetch_optional(&mut **transaction).await?.map(Row::Sqlite))
             }
+            Inner::Postgres { transaction, writes } => {
+                let query = postgres::query(statement, *writes);
+                Ok(query.fetch_optional(&mut **transaction).await?.map(Row::Postgres))
+            }
         }
     }
 
@@ -108,6 +138,7 @@ impl Session {
     pub async fn commit(self) -> Result<()> {
         match self.0 {
             Inner::Sqlite(transaction) => Ok(transaction.commit().await?),
+            Inner::Postgres { transaction, .. } => Ok(transaction.commit().await?),
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn by_number(
     let Some(row) = session.row(Statement::new(&sql).bind(name).bind(number)).await? else { return Ok(None) };
     let mut found = version(&row)?;
     found.tags = tags(session, name, number).await?;
-    let sql = "SELECT alias FROM registered_model_aliases WHERE workspace = 'default' AND name = $1 AND version = $2 ORDER BY alias";
+    let sql = "SELECT alias FROM registered_model_aliases WHERE workspace = 'default' AND name = $1 AND version = $2 ORDER BY alias COLLATE BINARY";
     for row in session.rows(Statement::new(sql).bind(name).bind(number)).await? {
         found.aliases.push(row.text(0)?);
     }
@@ -69,7 +69,7 @@ pub(crate) async fn latest(session: &mut Session, names: &[String]) -> Result<Ve
         .push_list(names)
         .push(
             " GROUP BY name, current_stage) s ON v.name = s.name AND v.version = s.highest \
-             WHERE v.workspace = 'default' ORDER BY v.name, s.lowest",
+             WHERE v.workspace = 'default' ORDER BY v.name COLLATE BINARY, s.lowest",
         );
     let rows = session.rows(statement).await?;
     let mut versions: Vec<ModelVersion> = rows.iter().map(version).collect::<Result<_>>()?;
@@ -91,7 +91,7 @@ pub(crate) async fn fill_tags(session: &mut Session, versions: &mut [ModelVersio
         let mut statement = Statement::built(
             "SELECT name, version, key, value FROM model_version_tags WHERE workspace = 'default' AND name IN ",
         );
-        statement.push_list(names).push(" ORDER BY key");
+        statement.push_list(names).push(" ORDER BY key COLLATE BINARY");
         for row in session.rows(statement).await? {
             if let Some(place) = places.get(&(row.text(0)?, row.int(1)?)) {
                 versions[*place].tags.push((row.text(2)?, row.text_or_null(3)?.unwrap_or_default()));
@@ -103,7 +103,7 @@ pub(crate) async fn fill_tags(session: &mut Session, versions: &mut [ModelVersio
 
 /// The tags of one version.
 pub(crate) async fn tags(session: &mut Session, name: &str, number: i64) -> Result<Vec<(String, String)>> {
-    let sql = "SELECT key, value FROM model_version_tags WHERE workspace = 'default' AND name = $1 AND version = $2 ORDER BY key";
+    let sql = "SELECT key, value FROM model_version_tags WHERE workspace = 'default' AND name = $1 AND version = $2 ORDER BY key COLLATE BINARY";
     let rows = session.rows(Statement::new(sql).bind(name).bind(number)).await?;
     rows.iter().map(|row| Ok((row.text(0)?, row.text_or_null(1)?.unwrap_or_default()))).collect()
 }

@@ -10,9 +10,10 @@ pub(crate) async fn get(session: &mut Session, run_id: &str, key: &str) -> Resul
     session.row(Statement::new(sql).bind(run_id).bind(key)).await?.map(|row| row.text(0)).transpose()
 }
 
-pub(crate) async fn insert(session: &mut Session, run_id: &str, params: &[(String, String)]) -> Result<()> {
+/// How many were added: those that were not there yet, whatever their values.
+pub(crate) async fn insert(session: &mut Session, run_id: &str, params: &[(String, String)]) -> Result<u64> {
     let pairs: Vec<(&str, &str)> = params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    tag::insert_pairs(session, "params", run_id, &pairs, "").await
+    tag::insert_pairs(session, "params", run_id, &pairs, " ON CONFLICT DO NOTHING").await
 }
 
 /// The params of runs, each list in the order of the keys.

@@ -50,13 +50,17 @@ pub(crate) async fn fill(session: &mut Session, models: &mut [RegisteredModel]) 
                 .push(order);
             statement
         };
-        for row in session.rows(select("SELECT name, key, value FROM registered_model_tags", "key")).await? {
+        for row in session
+            .rows(select("SELECT name, key, value FROM registered_model_tags", "key COLLATE BINARY"))
+            .await?
+        {
             if let Some(place) = places.get(row.text(0)?.as_str()) {
                 models[*place].tags.push((row.text(1)?, row.text_or_null(2)?.unwrap_or_default()));
             }
         }
-        for row in
-            session.rows(select("SELECT name, alias, version FROM registered_model_aliases", "alias")).await?
+        for row in session
+            .rows(select("SELECT name, alias, version FROM registered_model_aliases", "alias COLLATE BINARY"))
+            .await?
         {
             if let Some(place) = places.get(row.text(0)?.as_str()) {
                 models[*place].aliases.push((row.text(1)?, row.int(2)?));
@@ -71,16 +75,17 @@ pub(crate) async fn fill(session: &mut Session, models: &mut [RegisteredModel]) 
     Ok(())
 }
 
+/// Whether there is a model of this name. A transaction that writes keeps others from changing it or its versions.
 pub(crate) async fn exists(session: &mut Session, name: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM registered_models WHERE workspace = 'default' AND name = $1";
-    Ok(session.row(Statement::new(sql).bind(name)).await?.is_some())
+    Ok(session.row(Statement::new(sql).bind(name).for_update()).await?.is_some())
 }
 
-pub(crate) async fn insert(session: &mut Session, name: &str, description: &str, now: i64) -> Result<()> {
+/// Whether the name was free.
+pub(crate) async fn insert(session: &mut Session, name: &str, description: &str, now: i64) -> Result<bool> {
     let sql = "INSERT INTO registered_models (name, creation_time, last_updated_time, description, workspace) \
-               VALUES ($1, $2, $2, $3, 'default')";
-    session.run(Statement::new(sql).bind(name).bind(now).bind(description)).await?;
-    Ok(())
+               VALUES ($1, $2, $2, $3, 'default') ON CONFLICT DO NOTHING";
+    Ok(session.run(Statement::new(sql).bind(name).bind(now).bind(description)).await? > 0)
 }
 
 pub(crate) async fn set_description(

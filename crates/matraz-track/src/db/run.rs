@@ -1,6 +1,6 @@
 //! The table `runs`.
 
-use super::{Row, Session, Statement, chunks};
+use super::{Arg, Row, Session, Statement, chunks};
 use crate::error::{Error, Result};
 use crate::run::{RunInfo, Status};
 
@@ -41,8 +41,15 @@ pub(crate) async fn insert(session: &mut Session, info: &RunInfo) -> Result<()> 
     session.run(statement).await.map(drop)
 }
 
+/// A transaction that writes keeps the run in its stage.
 pub(crate) async fn by_id(session: &mut Session, id: &str) -> Result<Option<RunInfo>> {
-    let statement = Statement::new(&format!("{COLUMNS} WHERE run_uuid = $1")).bind(id);
+    let statement = Statement::new(&format!("{COLUMNS} WHERE run_uuid = $1")).bind(id).for_share();
+    session.row(statement).await?.map(|row| info(&row)).transpose()
+}
+
+/// A run of which this transaction is going to change the row.
+pub(crate) async fn by_id_to_change(session: &mut Session, id: &str) -> Result<Option<RunInfo>> {
+    let statement = Statement::new(&format!("{COLUMNS} WHERE run_uuid = $1")).bind(id).for_update();
     session.row(statement).await?.map(|row| info(&row)).transpose()
 }
 
@@ -76,7 +83,10 @@ pub(crate) async fn update(session: &mut Session, info: &RunInfo) -> Result<()> 
 pub(crate) async fn mark_deleted(session: &mut Session, id: &str, now: i64) -> Result<()> {
     let made_by = format!("%\"mlflow.assessment.sourceRunId\": \"{id}\"%");
     session
-        .run(Statement::new("DELETE FROM assessments WHERE assessment_metadata LIKE $1").bind(made_by))
+        .run(
+            Statement::new("DELETE FROM assessments WHERE assessment_metadata LIKE $1")
+                .bind(Arg::Pattern(made_by)),
+        )
         .await?;
     let sql = "UPDATE runs SET lifecycle_stage = 'deleted', deleted_time = $2 WHERE run_uuid = $1";
     session.run(Statement::new(sql).bind(id).bind(now)).await.map(drop)

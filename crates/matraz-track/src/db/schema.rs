@@ -1,10 +1,10 @@
-//! The schema revisions of MLflow that are read and written, each with the SQL that makes a new file.
+//! The schema revisions of MLflow that are read and written, each with the SQL that makes a new store.
 //!
-//! The SQL files are what `mlflow db upgrade` of that version leaves in an empty SQLite file; MLflow refuses a store
+//! The SQL files are what `mlflow db upgrade` of that version leaves in an empty SQLite file or PostgreSQL
+//! database; MLflow refuses a store
 //! whose Alembic revision is not its own, so a store stays at the revision that it was made with.
 
-use std::path::Path;
-
+use super::StoreUri;
 use crate::error::{Error, Result};
 
 /// A schema revision that is fully supported.
@@ -37,18 +37,26 @@ impl Head {
         }
     }
 
-    /// The head with this revision, or the error that says why the store at `path` is not opened.
-    pub fn of_revision(revision: &str, path: &Path) -> Result<Self> {
+    /// The statements that fill an empty PostgreSQL database.
+    pub fn postgres(self) -> &'static str {
+        match self {
+            Self::Mlflow318 => include_str!("schema/postgres_f4a9b2c7d1e6.sql"),
+            Self::Mlflow317 => include_str!("schema/postgres_dc11669786a5.sql"),
+        }
+    }
+
+    /// The head with this revision, or the error that says why the store is not opened.
+    pub fn of_revision(revision: &str, store: &StoreUri) -> Result<Self> {
         for head in [Self::Mlflow318, Self::Mlflow317] {
             if head.revision() == revision {
                 return Ok(head);
             }
         }
-        let (path, revision) = (path.to_path_buf(), revision.to_owned());
+        let (store, revision) = (store.clone(), revision.to_owned());
         if REVISIONS.lines().any(|known| known == revision) {
-            return Err(Error::OlderStore { path, revision });
+            return Err(Error::OlderStore { store, revision });
         }
-        Err(Error::NewerStore { path, revision })
+        Err(Error::NewerStore { store, revision })
     }
 }
 
@@ -58,7 +66,7 @@ mod tests {
 
     #[test]
     fn revisions_are_told_apart() {
-        let path = Path::new("x.db");
+        let path = &StoreUri::Sqlite("x.db".into());
         assert_eq!(Head::of_revision("f4a9b2c7d1e6", path).unwrap(), Head::Mlflow318);
         assert_eq!(Head::of_revision("dc11669786a5", path).unwrap(), Head::Mlflow317);
         assert!(matches!(Head::of_revision("451aebb31d03", path), Err(Error::OlderStore { .. })));

@@ -16,7 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::schema::Head;
-use super::{Arg, Session, Statement};
+use super::{Arg, Session, Statement, StoreUri};
 use crate::error::{Error, Result};
 
 /// How long a connection waits for a lock of another program, as MLflow does.
@@ -99,7 +99,10 @@ impl Sqlite {
 
     pub(crate) async fn write(&self) -> Result<Session> {
         // IMMEDIATE takes the write lock at once: a transaction that reads first could not upgrade it later.
-        let writer = self.writer.as_ref().ok_or_else(|| Error::ReadOnly { path: self.path.clone() })?;
+        let writer = self
+            .writer
+            .as_ref()
+            .ok_or_else(|| Error::ReadOnly { store: StoreUri::Sqlite(self.path.clone()) })?;
         Ok(Session::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?))
     }
 
@@ -120,7 +123,7 @@ fn opening(error: sqlx::Error, path: &Path) -> Error {
             sqlx::Error::Database(refusal) if refusal.code().as_deref() == Some(CORRUPT) => {
                 Error::Damaged { path: path.to_path_buf(), source }
             }
-            _ => Error::Open { path: path.to_path_buf(), source },
+            _ => Error::Open { store: StoreUri::Sqlite(path.to_path_buf()), source },
         },
         other => other,
     }
@@ -151,7 +154,7 @@ async fn inspect(path: &Path) -> Result<Found> {
         Ok(meta) if meta.len() == 0 => return Ok(Found::Nothing),
         Ok(meta) if !meta.is_file() => {
             return Err(Error::ForeignStore {
-                path: path.to_path_buf(),
+                store: StoreUri::Sqlite(path.to_path_buf()),
                 found: "it is not a file".to_owned(),
             });
         }
@@ -166,14 +169,19 @@ async fn inspect(path: &Path) -> Result<Found> {
     let found = revision_in(&mut connection, path).await;
     connection.close().await?;
     match found? {
-        Some(revision) => Head::of_revision(&revision, path).map(|_| Found::Store),
+        Some(revision) => {
+            Head::of_revision(&revision, &StoreUri::Sqlite(path.to_path_buf())).map(|_| Found::Store)
+        }
         None => Ok(Found::Nothing),
     }
 }
 
 /// The Alembic revision of a database, `None` when it holds no table at all.
 async fn revision_in(connection: &mut SqliteConnection, path: &Path) -> Result<Option<String>> {
-    let foreign = |found: &str| Error::ForeignStore { path: path.to_path_buf(), found: found.to_owned() };
+    let foreign = |found: &str| Error::ForeignStore {
+        store: StoreUri::Sqlite(path.to_path_buf()),
+        found: found.to_owned(),
+    };
     let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
         .fetch_all(&mut *connection)
         .await
@@ -204,7 +212,7 @@ async fn create(writer: &SqlitePool, path: &Path, head: Head) -> Result<()> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
     match revision_in(&mut transaction, path).await? {
         Some(revision) => {
-            Head::of_revision(&revision, path)?;
+            Head::of_revision(&revision, &StoreUri::Sqlite(path.to_path_buf()))?;
         }
         None => {
             sqlx::raw_sql(head.sqlite()).execute(&mut *transaction).await?;
@@ -220,6 +228,7 @@ pub(crate) fn query(statement: Statement) -> sqlx::query::Query<'static, sqlx::S
     for arg in statement.args {
         query = match arg {
             Arg::Text(value) => query.bind(value),
+            Arg::Pattern(value) => query.bind(value),
             Arg::Int(value) => query.bind(value),
             Arg::Real(value) => query.bind(value),
             Arg::Bool(value) => query.bind(value),

@@ -1,6 +1,7 @@
 //! One SQL statement with its bound values, and the rows that come back.
 
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::Result;
@@ -12,6 +13,17 @@ pub struct Statement {
     pub(crate) args: Vec<Arg>,
     /// Whether the prepared form is worth keeping: not for text made from a user's filter.
     pub(crate) keep: bool,
+    /// What a SELECT does to its rows in a transaction that writes, where others write at the same time.
+    pub(crate) lock: Option<Lock>,
+}
+
+/// How far rows are locked until the end of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// They do not change.
+    Share,
+    /// Nobody else changes or locks them.
+    Update,
 }
 
 /// A bound value.
@@ -25,17 +37,34 @@ pub enum Arg {
     Real(Option<f64>),
     /// A truth value.
     Bool(bool),
+    /// The right side of `LIKE`: `%` and `_` stand for other letters, and nothing takes that from them.
+    Pattern(String),
 }
 
 impl Statement {
     /// A statement whose text is the same on every call.
     pub fn new(sql: &str) -> Self {
-        Self { sql: sql.to_owned(), args: Vec::new(), keep: true }
+        Self { sql: sql.to_owned(), args: Vec::new(), keep: true, lock: None }
     }
 
     /// A statement that is put together piece by piece with [`push`](Self::push) and [`push_bind`](Self::push_bind).
     pub fn built(sql: &str) -> Self {
         Self { keep: false, ..Self::new(sql) }
+    }
+
+    /// Keeps the rows of a SELECT from change until the transaction ends. Has no effect in transactions that only
+    /// read, nor on SQLite, which has one writer at a time.
+    #[must_use]
+    pub fn for_share(mut self) -> Self {
+        self.lock = Some(Lock::Share);
+        self
+    }
+
+    /// Like [`for_share`](Self::for_share), for rows that this transaction is going to change.
+    #[must_use]
+    pub fn for_update(mut self) -> Self {
+        self.lock = Some(Lock::Update);
+        self
     }
 
     /// Binds the next placeholder.
@@ -130,6 +159,8 @@ impl From<bool> for Arg {
 pub enum Row {
     /// From SQLite.
     Sqlite(SqliteRow),
+    /// From PostgreSQL.
+    Postgres(PgRow),
 }
 
 impl Row {
@@ -137,6 +168,7 @@ impl Row {
     pub fn text(&self, column: usize) -> Result<String> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
 
@@ -144,6 +176,7 @@ impl Row {
     pub fn text_or_null(&self, column: usize) -> Result<Option<String>> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
 
@@ -151,6 +184,7 @@ impl Row {
     pub fn int(&self, column: usize) -> Result<i64> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
 
@@ -158,6 +192,7 @@ impl Row {
     pub fn int_or_null(&self, column: usize) -> Result<Option<i64>> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
 
@@ -165,6 +200,7 @@ impl Row {
     pub fn real(&self, column: usize) -> Result<f64> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
 
@@ -172,6 +208,7 @@ impl Row {
     pub fn real_or_null(&self, column: usize) -> Result<Option<f64>> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
 
@@ -179,6 +216,7 @@ impl Row {
     pub fn flag(&self, column: usize) -> Result<bool> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
 }

@@ -26,25 +26,27 @@ pub(crate) async fn set_all(session: &mut Session, run_id: &str, tags: &[(String
         " ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
     )
     .await
+    .map(drop)
 }
 
-/// Adds rows to one of the tables `tags` and `params`.
+/// Adds rows to one of the tables `tags` and `params`, and counts those that were added or changed.
 pub(super) async fn insert_pairs(
     session: &mut Session,
     table: &str,
     run_id: &str,
     pairs: &[(&str, &str)],
     on_conflict: &str,
-) -> Result<()> {
+) -> Result<u64> {
+    let mut count = 0;
     for chunk in pairs.chunks(100) {
         let mut statement = Statement::built(&format!("INSERT INTO {table} (run_uuid, key, value) VALUES "));
         for (index, (key, value)) in chunk.iter().enumerate() {
             statement.push(if index == 0 { "" } else { ", " }).push_list([run_id, key, value]);
         }
         statement.push(on_conflict);
-        session.run(statement).await?;
+        count += session.run(statement).await?;
     }
-    Ok(())
+    Ok(count)
 }
 
 /// Whether there was one.
@@ -79,7 +81,7 @@ pub(super) async fn pairs_of_runs(
     for chunk in chunks(ids) {
         let mut statement =
             Statement::built(&format!("SELECT run_uuid, key, value FROM {table} WHERE run_uuid IN "));
-        statement.push_list(chunk).push(" ORDER BY key");
+        statement.push_list(chunk).push(" ORDER BY key COLLATE BINARY");
         for row in session.rows(statement).await? {
             let pair = (row.text(1)?, row.text_or_null(2)?.unwrap_or_default());
             pairs.entry(row.text(0)?).or_default().push(pair);

@@ -62,7 +62,7 @@ impl ExperimentSearch {
             let refused = |fault: Fault| fault.in_text("order_by", text);
             let parsed = order::parse(text).map_err(refused)?;
             let column = match field(&parsed.name).map_err(refused)? {
-                Field::Name => "e.name",
+                Field::Name => "e.name COLLATE BINARY",
                 Field::Id => {
                     by_id = true;
                     "e.experiment_id"
@@ -174,7 +174,11 @@ mod tests {
     #[test]
     fn orders_break_ties() {
         assert!(sql("", &[]).unwrap().contains("ORDER BY e.creation_time DESC, e.experiment_id LIMIT"));
-        assert!(sql("", &["name"]).unwrap().contains("ORDER BY e.name, e.experiment_id DESC LIMIT"));
+        assert!(
+            sql("", &["name"])
+                .unwrap()
+                .contains("ORDER BY e.name COLLATE BINARY, e.experiment_id DESC LIMIT")
+        );
         assert!(sql("", &["experiment_id ASC"]).unwrap().contains("ORDER BY e.experiment_id LIMIT"));
     }
 

@@ -9,7 +9,7 @@ use super::Fault;
 use super::filter::{self, Clause, FOR_NUMBERS, Operator, Value};
 use super::models::Page;
 use super::to_sql::{check_operator, number_value, push_number, push_text};
-use crate::db::{self, Session, Statement};
+use crate::db::{self, BINARY, Session, Statement};
 use crate::error::{Error, Result};
 use crate::experiment::parse_id;
 use crate::logged_model::{LoggedModel, python_json};
@@ -282,6 +282,9 @@ fn push_order(statement: &mut Statement, orders: &[OrderBy], datasets: &[Dataset
                 by_id |= known.1 == "m.model_id";
                 // The status is kept, and ordered, as a number.
                 statement.push(if known.0 == "status" { "m.status" } else { known.1 });
+                if !known.2 && known.0 != "status" {
+                    statement.push(BINARY);
+                }
             }
         }
         statement.push(if order.ascending { " ASC NULLS LAST, " } else { " DESC NULLS LAST, " });
@@ -289,7 +292,7 @@ fn push_order(statement: &mut Statement, orders: &[OrderBy], datasets: &[Dataset
     if !by_time {
         statement.push("m.creation_timestamp_ms DESC, ");
     }
-    statement.push(if by_id { "1" } else { "m.model_id" });
+    statement.push(if by_id { "1" } else { "m.model_id COLLATE BINARY" });
     Ok(())
 }
 
@@ -462,9 +465,12 @@ mod tests {
             sql("metrics.acc"),
             " ORDER BY (SELECT t.metric_value FROM logged_model_metrics t WHERE t.model_id = m.model_id AND t.metric_name = $1 \
              ORDER BY t.metric_step DESC, t.metric_timestamp_ms DESC, t.metric_value DESC LIMIT 1) DESC NULLS LAST, \
-             m.creation_timestamp_ms DESC, m.model_id"
+             m.creation_timestamp_ms DESC, m.model_id COLLATE BINARY"
         );
-        assert_eq!(sql("creation_time"), " ORDER BY m.creation_timestamp_ms DESC NULLS LAST, m.model_id");
+        assert_eq!(
+            sql("creation_time"),
+            " ORDER BY m.creation_timestamp_ms DESC NULLS LAST, m.model_id COLLATE BINARY"
+        );
         assert_eq!(sql("nope"), "Invalid order by field name: nope");
         assert_eq!(sql("params.x"), "Invalid order by field name: params.x. Only metrics are supported.");
     }

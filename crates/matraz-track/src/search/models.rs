@@ -78,7 +78,7 @@ struct Table {
 const MODELS: Table = Table {
     columns: &[Column { name: "name", sql: "m.name", kind: Kind::Name }],
     orders: &[
-        ("name", "m.name"),
+        ("name", "m.name COLLATE BINARY"),
         ("timestamp", "m.last_updated_time"),
         ("last_updated_timestamp", "m.last_updated_time"),
     ],
@@ -95,7 +95,7 @@ const VERSIONS: Table = Table {
         Column { name: "version_number", sql: "v.version", kind: Kind::Number },
     ],
     orders: &[
-        ("name", "v.name"),
+        ("name", "v.name COLLATE BINARY"),
         ("version_number", "v.version"),
         ("creation_timestamp", "v.creation_time"),
         ("last_updated_timestamp", "v.last_updated_time"),
@@ -115,7 +115,7 @@ pub async fn registered_models(session: &mut Session, query: &Query) -> Result<P
         .push(" FROM registered_models m WHERE m.workspace = 'default'");
     push_filter(&mut statement, &MODELS, &query.filter)?;
     let mut orders = read_orders(&MODELS, &query.order_by)?;
-    finish_order(&mut orders, "m.name", true);
+    finish_order(&mut orders, "m.name COLLATE BINARY", true);
     push_page(&mut statement, &orders, size, offset);
     let rows = session.rows(statement).await?;
     let mut items: Vec<RegisteredModel> =
@@ -138,7 +138,7 @@ pub async fn model_versions(session: &mut Session, query: &Query) -> Result<Page
     if orders.is_empty() {
         orders.push(("v.last_updated_time", false));
     }
-    finish_order(&mut orders, "v.name", true);
+    finish_order(&mut orders, "v.name COLLATE BINARY", true);
     finish_order(&mut orders, "v.version", false);
     push_page(&mut statement, &orders, size, offset);
     let rows = session.rows(statement).await?;
@@ -395,7 +395,7 @@ mod tests {
         };
         assert_eq!(
             read(&MODELS, &["timestamp DESC", "name"]),
-            Ok(vec![("m.last_updated_time", false), ("m.name", true)])
+            Ok(vec![("m.last_updated_time", false), ("m.name COLLATE BINARY", true)])
         );
         assert_eq!(read(&VERSIONS, &["version_number desc"]), Ok(vec![("v.version", false)]));
         assert!(read(&MODELS, &["timestamp", "last_updated_timestamp"]).unwrap_err().contains("duplicate"));

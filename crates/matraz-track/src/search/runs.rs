@@ -4,7 +4,7 @@ use super::filter::{Clause, FOR_NUMBERS, Name, Operator, Value};
 use super::order::{self, Order};
 use super::to_sql::{check_operator, number_value, push_number, push_text, text_value};
 use super::{Fault, filter};
-use crate::db::Statement;
+use crate::db::{BINARY, Statement};
 use crate::error::{Error, Result};
 
 /// Which runs are looked for, and in which order.
@@ -107,13 +107,14 @@ impl RunSearch {
                 }
                 _ => format!("CASE WHEN {column} IS NULL THEN 1 ELSE 0 END"),
             });
-            terms.push(if ascending { column } else { format!("{column} DESC") });
+            let collation = if matches!(field, Field::Metric(_) | Field::Number(_)) { "" } else { BINARY };
+            terms.push(format!("{column}{collation}{}", if ascending { "" } else { " DESC" }));
             seen.push(field);
         }
         if !seen.contains(&Field::Number("start_time")) {
-            terms.push("r.start_time DESC".to_owned());
+            terms.push("r.start_time DESC NULLS LAST".to_owned());
         }
-        terms.push("r.run_uuid".to_owned());
+        terms.push(format!("r.run_uuid{BINARY}"));
         Ok(terms.join(", "))
     }
 }
@@ -283,7 +284,8 @@ mod tests {
              WHERE r.experiment_id IN ($2) AND r.lifecycle_stage IN ($3) \
              AND EXISTS (SELECT 1 FROM params k WHERE k.run_uuid = r.run_uuid AND k.key = $4 AND k.value != $5) \
              AND EXISTS (SELECT 1 FROM latest_metrics m WHERE m.run_uuid = r.run_uuid AND m.key = $6 AND (m.is_nan = FALSE AND m.value > $7)) \
-             ORDER BY CASE WHEN o0.value IS NULL THEN 1 ELSE 0 END, o0.value DESC, r.start_time DESC, r.run_uuid LIMIT $8 OFFSET $9"
+             ORDER BY CASE WHEN o0.value IS NULL THEN 1 ELSE 0 END, o0.value COLLATE BINARY DESC, \
+             r.start_time DESC NULLS LAST, r.run_uuid COLLATE BINARY LIMIT $8 OFFSET $9"
         );
         assert!(got.args.contains(&"x'; DROP".into()));
     }

@@ -2,7 +2,7 @@
 
 use super::Fault;
 use super::filter::{Clause, Operator, Value};
-use crate::db::Statement;
+use crate::db::{Arg, Statement};
 
 /// Appends `column operator value` for texts.
 pub fn push_text(statement: &mut Statement, column: &str, operator: Operator, value: &Value) {
@@ -14,7 +14,15 @@ pub fn push_text(statement: &mut Statement, column: &str, operator: Operator, va
         }
         Value::Text(text) if operator == Operator::Ilike => {
             // There is no ILIKE on SQLite; this form is the same on every database.
-            statement.push("LOWER(").push(column).push(") LIKE LOWER(").push_bind(text).push(")");
+            statement
+                .push("LOWER(")
+                .push(column)
+                .push(") LIKE LOWER(")
+                .push_bind(Arg::Pattern(text.clone()))
+                .push(")");
+        }
+        Value::Text(text) if operator == Operator::Like => {
+            statement.push(column).push(" LIKE ").push_bind(Arg::Pattern(text.clone()));
         }
         Value::Text(text) => {
             statement.push(column).push(" ").push(operator.text()).push(" ").push_bind(text);

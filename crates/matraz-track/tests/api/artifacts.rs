@@ -134,6 +134,10 @@ async fn a_location_of_the_clients_choice_is_not_served() {
 #[tokio::test]
 async fn artifacts_that_mlflow_kept_beside_the_database_are_served() {
     let fixture = Fixture::new().await;
+    if !fixture.is_file() {
+        // There is no folder beside a database on a server.
+        return;
+    }
     let mlruns = fixture.folder().join("mlruns/7");
     let made = fixture.post("experiments/create", json!({"name": "old", "artifact_location": mlruns})).await;
     let run =

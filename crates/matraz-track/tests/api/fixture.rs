@@ -7,6 +7,9 @@ use matraz_track::{Service, ServiceOptions};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use crate::ON_POSTGRES;
+use crate::postgres_server::PostgresServer;
+
 pub struct Fixture {
     pub service: Service,
     /// Kept, so that the folder stays as long as the service.
@@ -16,13 +19,19 @@ pub struct Fixture {
 impl Fixture {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = StoreUri::Sqlite(folder.path().join("mlflow.db"));
+        let store = if ON_POSTGRES { database().await } else { "sqlite:///mlflow.db".to_owned() };
+        let store = StoreUri::parse(&store, folder.path()).unwrap();
         let service =
             Service::open(ServiceOptions::new(store, folder.path().join("mlartifacts"))).await.unwrap();
         Self { service, folder }
     }
 
-    /// The folder of the database.
+    /// Whether the database is a file.
+    pub fn is_file(&self) -> bool {
+        !ON_POSTGRES
+    }
+
+    /// The folder of the database and the artifacts.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
@@ -84,6 +93,23 @@ impl Fixture {
         assert_eq!((got.as_u16(), value["error_code"].as_str()), (status, Some(code)), "{path}: {value}");
         value["message"].as_str().unwrap().to_owned()
     }
+}
+
+/// A new database on the server of this test program, with the tables of a store that was opened once.
+async fn database() -> String {
+    static SERVER: tokio::sync::OnceCell<PostgresServer> = tokio::sync::OnceCell::const_new();
+    static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let server = SERVER
+        .get_or_init(|| async {
+            let server = PostgresServer::start();
+            let template = StoreUri::parse(&server.template(), std::path::Path::new("/")).unwrap();
+            let options = ServiceOptions::new(template, "/nowhere");
+            Service::open(options).await.unwrap().close().await;
+            server
+        })
+        .await;
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    server.database(&format!("test{number}"))
 }
 
 fn full(path: &str) -> String {

@@ -18,7 +18,7 @@ use crate::server;
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true)]
 pub struct Args {
-    /// The database: `sqlite:///FILE` [default: the project's, or sqlite:///mlflow.db]
+    /// The database: `sqlite:///FILE` or `postgresql://USER@HOST/DATABASE` [default: the project's, or sqlite:///mlflow.db]
     #[arg(long, value_name = "URI")]
     backend_store_uri: Option<String>,
     /// The folder in which the server keeps artifacts [default: ./mlartifacts]

@@ -1,6 +1,4 @@
-//! The REST API, driven through the router in-process.
-
-#![allow(clippy::unwrap_used, reason = "these are tests, helpers of tests too")]
+// The modules of the REST API's tests, for a test program per database.
 
 mod artifacts;
 mod client;
@@ -10,6 +8,7 @@ mod inputs;
 mod logged_models;
 mod logging;
 mod metrics;
+mod postgres_server;
 mod registry;
 mod runs;
 mod search;
