@@ -113,11 +113,6 @@ impl PostgresUri {
         PgConnectOptions::from_str(&self.full)
     }
 
-    /// The URI with its password, for programs of PostgreSQL that are started with it in their environment.
-    pub(crate) fn with_password(&self) -> &str {
-        &self.full
-    }
-
     /// The same server with another database.
     pub fn with_database(&self, name: &str) -> Self {
         let (address, query) = self.full.split_once('?').unwrap_or((&self.full, ""));

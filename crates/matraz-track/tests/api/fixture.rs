@@ -12,6 +12,7 @@ use crate::postgres_server::PostgresServer;
 
 pub struct Fixture {
     pub service: Service,
+    uri: String,
     /// Kept, so that the folder stays as long as the service.
     folder: tempfile::TempDir,
 }
@@ -20,10 +21,21 @@ impl Fixture {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = if ON_POSTGRES { database().await } else { "sqlite:///mlflow.db".to_owned() };
-        let store = StoreUri::parse(&store, folder.path()).unwrap();
+        Self::on(&store, folder).await
+    }
+
+    /// A service on a given database.
+    pub async fn on(uri: &str, folder: tempfile::TempDir) -> Self {
+        let store = StoreUri::parse(uri, folder.path()).unwrap();
+        let uri = store.shown();
         let service =
             Service::open(ServiceOptions::new(store, folder.path().join("mlartifacts"))).await.unwrap();
-        Self { service, folder }
+        Self { service, uri, folder }
+    }
+
+    /// The URI of the database.
+    pub fn uri(&self) -> String {
+        self.uri.clone()
     }
 
     /// Whether the database is a file.

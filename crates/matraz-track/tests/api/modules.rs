@@ -8,6 +8,7 @@ mod inputs;
 mod logged_models;
 mod logging;
 mod metrics;
+mod outage;
 mod postgres_server;
 mod registry;
 mod runs;
