@@ -28,6 +28,8 @@ def clean_environment(scratch):
         "DVC_SITE_CACHE_DIR": str(scratch / "site"),
         "DVC_NO_ANALYTICS": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Messages of MLflow show sets; two processes must show them in the same order.
+        "PYTHONHASHSEED": "0",
         "NO_COLOR": "1",
         "CI": "1",
     }

@@ -17,4 +17,5 @@ mod recording;
 mod sources;
 mod state;
 mod transfer;
+mod workers;
 mod workspace;
