@@ -517,7 +517,11 @@ pub(crate) fn relink_if_needed(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<()> {
-    if matches!(cache.links().first(), Some(LinkKind::Hardlink | LinkKind::Symlink)) {
+    // The favourite kind may not work here; copies need no trial.
+    let by_link = cache.links().iter().any(|kind| matches!(kind, LinkKind::Hardlink | LinkKind::Symlink))
+        && LinkKind::first_that_works(cache.links(), cache.root(), &repo.root)
+            .is_some_and(|kind| matches!(kind, LinkKind::Hardlink | LinkKind::Symlink));
+    if by_link {
         let options = Options { force: false, relink: true };
         checkout(repo, cache, wanted, options, progress, stop)?;
         return Ok(());

@@ -1,8 +1,9 @@
 //! Three-way merge of `dvc.lock` and `.dvc` files, for git: stage by stage, and folder listings file by file.
 //!
-//! What only one side changed is taken. A stage that both sides ran differently keeps the entry of our side, which is a
-//! true record of what our side ran: whether it is out of date against the merged workspace shows as with any other
-//! entry. Data that both sides changed differently are a conflict; our side is kept, and no marks are written into the
+//! What only one side changed is taken. Of a stage that both sides ran with other commands, dependencies or parameters the
+//! entry of our side is kept, which is a true record of what our side ran: whether it is out of date against the merged
+//! workspace shows as with any other entry. A stage that both sides ran with equal inputs and that made other outputs has
+//! no entry any more, so that it runs again. Datasets are merged by name. Data that both sides changed differently are a conflict; our side is kept, and no marks are written into the
 //! file, so that every command still works.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use crate::cache::{Cache, Object, used};
 use crate::hash::digest::Digest;
 use crate::hash::tree::{Entry, Tree};
 use crate::stage::document::Document;
-use crate::stage::{DATA_SUFFIX, LOCK_FILE, LockFile, PIPELINE_FILE, Stage, dot_dvc};
+use crate::stage::{DATA_SUFFIX, LOCK_FILE, LockFile, PIPELINE_FILE, Stage, dataset, dot_dvc};
 use crate::{Error, Repo, Result};
 
 /// The texts of a file: of the last common commit (empty when there was none), of the branch that is merged into, and of
@@ -39,7 +40,9 @@ pub struct Sides<'a> {
 pub struct Merged {
     /// The new text.
     pub text: String,
-    /// Stages that both sides ran, with other results. The entries of our side are kept.
+    /// Stages that both sides ran, with other inputs. The entries of our side are kept.
+    pub kept: Vec<String>,
+    /// Stages that made other outputs from equal inputs. They have no entry any more, and run again.
     pub stale: Vec<String>,
     /// What a person has to decide. Our side is kept.
     pub conflicts: Vec<Conflict>,
@@ -52,6 +55,8 @@ pub enum Conflict {
     Data(String),
     /// What the file says under a key.
     Key(String),
+    /// The entry of a dataset.
+    Dataset(String),
     /// A folder whose listings are not all here.
     Unlisted(String),
 }
@@ -119,9 +124,10 @@ fn lock(path: &Path, sides: Sides<'_>) -> Result<Merged> {
         let entry = match pick(&of(&base), &mine, &other) {
             Some(entry) => entry.clone(),
             None => {
-                merged.stale.push(name.clone());
+                let stale = matches!((&mine, &other), (Some(mine), Some(other)) if mine.has_inputs_of(other));
+                if stale { &mut merged.stale } else { &mut merged.kept }.push(name.clone());
                 // A stage that one side removed and the other ran is there again: `dvc.yaml` decides.
-                mine.or(other)
+                mine.or(other).filter(|_| !stale)
             }
         };
         if let Some(entry) = entry {
@@ -129,9 +135,18 @@ fn lock(path: &Path, sides: Sides<'_>) -> Result<Merged> {
         }
     }
     ours.entries = entries;
-    if !ours.merge_datasets(&base, &theirs) {
-        merged.conflicts.push(Conflict::Key("datasets".into()));
+    let mut datasets = Vec::new();
+    let names: IndexSet<&str> =
+        ours.datasets().iter().chain(theirs.datasets()).filter_map(dataset::name_in).collect();
+    for name in names {
+        let (mine, other) = (ours.dataset(name), theirs.dataset(name));
+        let entry = pick(&base.dataset(name), &mine, &other).copied().unwrap_or_else(|| {
+            merged.conflicts.push(Conflict::Dataset(name.to_owned()));
+            mine.or(other)
+        });
+        datasets.extend(entry.cloned());
     }
+    ours.set_datasets(datasets);
     // Comments of our side stay.
     let text = ours.to_text();
     merged.text = match (yaml::parse(&text), sides.ours.contains('#')) {
@@ -356,7 +371,7 @@ mod tests {
         let ours = lock_of(&[("a", "2"), ("b", "1"), ("c", "1"), ("new", "1")]);
         let theirs = lock_of(&[("a", "1"), ("b", "3"), ("c", "1"), ("gone", "1"), ("other", "1")]);
         let merged = merge_of("dvc.lock", &base, &ours, &theirs);
-        assert_eq!(merged.stale, Vec::<String>::new());
+        assert_eq!((merged.stale, merged.kept), (vec![], vec![]));
         assert_eq!(merged.text, lock_of(&[("a", "2"), ("b", "3"), ("c", "1"), ("new", "1"), ("other", "1")]));
     }
 
@@ -366,11 +381,44 @@ mod tests {
         let ours = lock_of(&[("a", "2"), ("b", "2")]);
         let theirs = lock_of(&[("a", "3"), ("b", "1")]);
         let merged = merge_of("dvc.lock", &base, &ours, &theirs);
-        assert_eq!(merged.stale, ["a"]);
+        assert_eq!(merged.kept, ["a"]);
         assert_eq!(merged.text, ours);
         // Nothing in common: both sides began the file.
         let merged = merge_of("dvc.lock", "", &lock_of(&[("a", "1")]), &lock_of(&[("b", "1")]));
         assert_eq!(merged.text, lock_of(&[("a", "1"), ("b", "1")]));
+    }
+
+    #[test]
+    fn a_stage_that_made_other_outputs_from_equal_inputs_runs_again() {
+        let made = |by_a: &str| {
+            let b = "  b:\n    cmd: run b\n";
+            format!(
+                "schema: '2.0'\nstages:\n  a:\n    cmd: run a\n    outs:\n    - path: o\n      hash: md5\n      md5: {by_a}\n{b}"
+            )
+        };
+        let digest = |letter: &str| letter.repeat(32);
+        let merged = merge_of("dvc.lock", &made(&digest("a")), &made(&digest("b")), &made(&digest("c")));
+        assert_eq!((merged.stale, merged.conflicts), (vec!["a".to_owned()], vec![]));
+        assert_eq!(merged.text, lock_of(&[("b", "b")]));
+    }
+
+    #[test]
+    fn datasets_are_merged_by_name() {
+        let of = |datasets: &[(&str, &str)]| {
+            let entries: String = datasets
+                .iter()
+                .map(|(name, rev)| format!("- name: {name}\n  type: dvc\n  url: u\n  rev_lock: {rev}\n"))
+                .collect();
+            format!("schema: '2.0'\ndatasets:\n{entries}stages: {{}}\n")
+        };
+        let base = of(&[("a", "1"), ("b", "1"), ("gone", "1")]);
+        let ours = of(&[("a", "2"), ("b", "1"), ("gone", "1")]);
+        let merged = merge_of("dvc.lock", &base, &ours, &of(&[("a", "1"), ("b", "3"), ("new", "1")]));
+        assert_eq!(merged.conflicts, vec![]);
+        assert_eq!(merged.text, of(&[("a", "2"), ("b", "3"), ("new", "1")]));
+        let merged = merge_of("dvc.lock", &base, &ours, &of(&[("a", "3"), ("b", "1"), ("gone", "1")]));
+        assert_eq!(merged.conflicts, [Conflict::Dataset("a".into())]);
+        assert_eq!(merged.text, ours);
     }
 
     #[test]

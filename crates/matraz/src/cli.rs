@@ -127,9 +127,16 @@ fn run_as<C: CommandLine>(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
     if env.no_color.is_some() {
         command = command.color(clap::ColorChoice::Never);
     }
-    let parsed = command
-        .try_get_matches_from_mut(&arguments)
-        .and_then(|mut found| C::from_arg_matches_mut(&mut found));
+    let parsed = command.try_get_matches_from_mut(&arguments).and_then(|mut found| {
+        if grammar == Grammar::Dvc
+            && let Some(word) = dvc::argument_order::stray_word(&command, &found)
+        {
+            let message =
+                format!("unexpected argument '{word}': give it before the options, as `dvc` wants it");
+            return Err(command.error(ErrorKind::UnknownArgument, message));
+        }
+        C::from_arg_matches_mut(&mut found)
+    });
     let line = match parsed {
         Ok(line) => line,
         Err(error) => return usage::<C>(grammar, &error, &arguments),

@@ -42,17 +42,18 @@ impl<'r> ProjectLock<'r> {
     }
 
     /// Enters the paths of a stage into the table that other processes honour while its command runs. Waits for a
-    /// process whose command uses one of them, with the project's lock free so that it can finish; says for whom.
-    pub fn enter(&mut self, stage: &Stage) -> Result<PathLocks> {
-        let mut told = false;
+    /// process whose command uses one of them, with the project's lock free so that it can finish; says for whom. Also
+    /// returns whether it had to wait: then the other process may have done the stage, or others.
+    pub fn enter(&mut self, stage: &Stage) -> Result<(PathLocks, bool)> {
+        let mut waited = false;
         loop {
             match self.try_to_enter(stage) {
                 Err(LockError::PathBusy { path, owners, .. }) => {
-                    if !told {
+                    if !waited {
                         let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
                         let owners = owners.join(", ");
                         self.progress.warn(&format!("waiting for {owners}, which uses '{path}'"));
-                        told = true;
+                        waited = true;
                     }
                     self.release();
                     thread::sleep(PATHS_PAUSE);
@@ -61,7 +62,7 @@ impl<'r> ProjectLock<'r> {
                         return Err(Error::Interrupted);
                     }
                 }
-                done => return Ok(done?),
+                done => return Ok((done?, waited)),
             }
         }
     }

@@ -51,6 +51,13 @@ pub struct Plan {
     pub after: Vec<Vec<usize>>,
 }
 
+impl Plan {
+    /// The stages that stage `n` of the index reads outputs of, as far as the plan knows.
+    pub(super) fn needs(&self, n: usize) -> &[usize] {
+        self.graph.as_ref().map_or(&[], |graph| graph.needs(n))
+    }
+}
+
 /// Finds the stages.
 pub fn plan(repo: &Repo, index: &Index, request: &Request) -> Result<Plan> {
     let whole = Graph::build(&index.stages, &repo.root)?;

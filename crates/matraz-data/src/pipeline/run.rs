@@ -19,7 +19,7 @@ use super::locks::ProjectLock;
 use super::plan::{self, Plan, Request};
 use super::run_cache::RunCache;
 use super::schedule::{Next, Schedule};
-use super::stage_run::{Done, Look};
+use super::stage_run::{Done, Look, Start};
 use super::watch::Watcher;
 use crate::cache::Cache;
 use crate::index::Index;
@@ -77,7 +77,7 @@ pub struct RunOptions<'o> {
     pub pull: bool,
     /// How many commands may run at the same time; 0 counts as 1.
     pub jobs: usize,
-    /// The sizes of the pools of which stages claim slots, for more than one job.
+    /// The sizes of the pools of which stages claim slots.
     pub pools: Pools,
     /// What a failure means for other stages.
     pub on_failure: OnFailure,
@@ -119,10 +119,7 @@ pub fn run(
     // A dry run shows the order of the plan.
     let jobs = if options.dry { 1 } else { options.jobs.max(1) };
     let planned: Vec<&Stage> = plan.steps.iter().map(|&n| &index.stages[n]).collect();
-    let (claims, pools) = match jobs {
-        1 => (vec![Default::default(); planned.len()], HashMap::new()),
-        _ => limits::claims(&planned, &options.pools, &options.request.cwd)?,
-    };
+    let (claims, pools) = limits::claims(&planned, &options.pools, &options.request.cwd)?;
     watcher.pipeline_started(&planned);
     let mut runner = Runner {
         repo,
@@ -223,8 +220,10 @@ impl<'a, 'r> Reproduction<'a, 'r> {
                     Next::Look(step) => self.look(step),
                     Next::Start(step) => {
                         let n = self.plan.steps[step];
-                        match self.runner.start(step, n) {
-                            Ok((job, paths)) => {
+                        let force = self.force(step);
+                        match self.runner.start(step, n, force, self.plan.needs(n)) {
+                            Ok(Start::Done(done)) => self.done(step, &done),
+                            Ok(Start::Job(job, paths)) => {
                                 self.in_use.insert(step, paths);
                                 let sender = sender.clone();
                                 scope.spawn(move || drop(sender.send(job.run())));
@@ -273,9 +272,8 @@ impl<'a, 'r> Reproduction<'a, 'r> {
         if self.runner.jobs == 1 && std::mem::take(&mut self.apart) {
             self.runner.progress.say("");
         }
-        let needs: &[usize] = self.plan.graph.as_ref().map_or(&[], |graph| graph.needs(n));
         let force = self.force(step);
-        match self.runner.look(step, n, force, needs) {
+        match self.runner.look(step, n, force, self.plan.needs(n)) {
             Ok(Look::Done(done)) => self.done(step, &done),
             Ok(Look::MustRun) => self.schedule.wants(step),
             Err(failure) => self.fail(step, *failure),

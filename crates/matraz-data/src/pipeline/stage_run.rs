@@ -1,5 +1,7 @@
 //! One stage of a reproduction: whether it must act, its outputs from the cache, its command, and what is kept of it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use super::run::Runner;
 use super::save;
 use super::watch::Outcome;
 use crate::source::{import, update};
-use crate::stage::dot_dvc;
+use crate::stage::{LockFile, dot_dvc};
 use crate::workspace::Change;
 use crate::{Error, Result};
 
@@ -24,6 +26,14 @@ pub(super) enum Look {
     Done(Done),
     /// Its command must run.
     MustRun,
+}
+
+/// What starting a stage came to.
+pub(super) enum Start<'r> {
+    /// Another process has made its outputs in the meantime.
+    Done(Done),
+    /// Its command, and the paths that are its own for as long as this lives.
+    Job(Box<Job<'r>>, PathLocks),
 }
 
 /// How a stage came to have its outputs.
@@ -76,11 +86,18 @@ impl<'r> Runner<'r> {
         if stage.frozen || stage.cmd.is_none() {
             return Ok(Look::Done(self.verify(step, n)?));
         }
-        self.make_ready(step, n, force, &name)
+        self.make_ready(step, n, force, needs, &name)
     }
 
     /// A stage that must act: brings its outputs back when an equal run made them, else it must run.
-    fn make_ready(&mut self, step: usize, n: usize, force: bool, name: &str) -> Result<Look, Box<Failed>> {
+    fn make_ready(
+        &mut self,
+        step: usize,
+        n: usize,
+        force: bool,
+        needs: &[usize],
+        name: &str,
+    ) -> Result<Look, Box<Failed>> {
         save::refuse_foreign_outs(self.repo, &self.stages[n], name)?;
         if self.options.dry {
             self.announce(name);
@@ -89,7 +106,10 @@ impl<'r> Runner<'r> {
             }
             return Ok(Look::Done(Done::Planned));
         }
-        let _paths = self.lock.enter(&self.stages[n])?;
+        let (_paths, waited) = self.lock.enter(&self.stages[n])?;
+        if waited && self.is_done_by_another(n, force, needs)? {
+            return Ok(Look::Done(self.skip(n, name)));
+        }
         if !force && self.options.pull {
             self.pull_missing_deps(n)?;
         }
@@ -118,12 +138,34 @@ impl<'r> Runner<'r> {
         Ok(Look::MustRun)
     }
 
-    /// Makes ready all that the command of stage `n` needs, and removes what it is going to make. The paths that it uses
-    /// are its own for as long as what is returned lives.
-    pub fn start(&mut self, step: usize, n: usize) -> Result<(Job<'r>, PathLocks), Box<Failed>> {
+    /// After a wait for another process: whether that one has made what stage `n` makes.
+    fn is_done_by_another(&mut self, n: usize, force: bool, needs: &[usize]) -> Result<bool> {
+        self.contents.forget_all();
+        let mut files: HashMap<PathBuf, LockFile> = HashMap::new();
+        for stage in self.stages.iter_mut().filter(|stage| stage.address.name.is_some()) {
+            let file = match files.entry(stage.address.file.clone()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(LockFile::beside(&stage.address.file)?),
+            };
+            file.fill(stage);
+        }
+        Ok(!force && !self.is_changed(n, self.options.allow_missing, needs)?)
+    }
+
+    /// Makes ready all that the command of stage `n` needs, and removes what it is going to make.
+    pub fn start(
+        &mut self,
+        step: usize,
+        n: usize,
+        force: bool,
+        needs: &[usize],
+    ) -> Result<Start<'r>, Box<Failed>> {
         let name = self.name(n);
+        let (paths, waited) = self.lock.enter(&self.stages[n])?;
+        if waited && self.is_done_by_another(n, force, needs)? {
+            return Ok(Start::Done(self.skip(n, &name)));
+        }
         let started = self.watcher.stage_started(&self.stages[n]);
-        let paths = self.lock.enter(&self.stages[n])?;
         removal::remove_outs(&self.stages[n])?;
         let stage = self.stages[n].clone();
         let cmd = stage.cmd.iter().flat_map(|cmd| cmd.lines()).map(str::to_owned).collect();
@@ -141,7 +183,7 @@ impl<'r> Runner<'r> {
             progress: self.progress,
             interrupt: self.interrupt,
         };
-        Ok((job, paths))
+        Ok(Start::Job(Box::new(job), paths))
     }
 
     /// Records what a stage made whose command has ended. `locked` says whether the project's lock is held again.

@@ -53,7 +53,7 @@ pub fn get(
 pub fn storage_url(request: &Request, path: &str, cwd: &Path, places: &Places) -> Result<String> {
     let source = Source::open(request, cwd, places, None)?;
     let name = source.name_of(path, cwd)?;
-    let unknown = || Error::NotData { path: PathBuf::from(path) };
+    let unknown = || Error::NoSuchOutput { path: PathBuf::from(path) };
     let (project, inside) = source.project(&name)?.ok_or_else(unknown)?;
     let (out_path, out) = project.holding(&inside).ok_or_else(unknown)?;
     let digest = out.digest.ok_or_else(unknown)?;

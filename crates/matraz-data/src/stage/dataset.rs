@@ -122,6 +122,11 @@ pub enum Standing {
     Locked(Map),
 }
 
+/// The name in the entry of a dataset.
+pub(crate) fn name_in(entry: &Value) -> Option<&str> {
+    entry.get("name").and_then(Value::as_str)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use matraz_base::yaml::{self, Key, Node, NodeKind};
 use matraz_base::{Map, Value};
 
-use super::dataset::SCHEME;
+use super::dataset::{SCHEME, name_in};
 use super::dependency::Source;
 use super::document::{self, Document};
 use super::item;
@@ -83,27 +83,23 @@ impl LockFile {
 
     /// The entry of a dataset.
     pub fn dataset(&self, name: &str) -> Option<&Value> {
-        self.datasets().iter().find(|entry| name_of(entry) == Some(name))
+        self.datasets().iter().find(|entry| name_in(entry) == Some(name))
     }
 
     /// Puts the entry of a dataset in the place of the one of the same name, or behind the others.
     pub fn set_dataset(&mut self, entry: Map) {
         let entry = Value::Map(entry);
         let mut entries = self.datasets().to_vec();
-        match entries.iter_mut().find(|known| name_of(known) == name_of(&entry)) {
+        match entries.iter_mut().find(|known| name_in(known) == name_in(&entry)) {
             Some(known) => *known = entry,
             None => entries.push(entry),
         }
         self.datasets = Some(Value::List(entries));
     }
 
-    /// Takes over the `datasets` of another file when this one has not changed them since they were as in `base`. False
-    /// when both have.
-    pub(crate) fn merge_datasets(&mut self, base: &Self, other: &Self) -> bool {
-        if self.datasets == base.datasets {
-            self.datasets.clone_from(&other.datasets);
-        }
-        self.datasets == other.datasets || other.datasets == base.datasets
+    /// Puts these in the place of all entries of datasets.
+    pub(crate) fn set_datasets(&mut self, entries: Vec<Value>) {
+        self.datasets = (!entries.is_empty()).then_some(Value::List(entries));
     }
 
     /// The text that [`save`](Self::save) writes.
@@ -164,10 +160,6 @@ impl LockFile {
         }
         stage.lock = Some(entry.clone());
     }
-}
-
-fn name_of(dataset: &Value) -> Option<&str> {
-    dataset.get("name").and_then(Value::as_str)
 }
 
 /// Reads one entry; also the format of the files in the run cache.
@@ -244,6 +236,11 @@ fn in_params_of_yaml(path: &[String]) -> bool {
 }
 
 impl LockEntry {
+    /// Whether it tells of the same command, dependencies and parameters.
+    pub(crate) fn has_inputs_of(&self, other: &Self) -> bool {
+        self.cmd == other.cmd && self.deps == other.deps && self.params == other.params
+    }
+
     /// The entry as a document of its own.
     pub fn to_text(&self) -> String {
         yaml::write_with_keys(&self.to_value(), &in_params_of_yaml)

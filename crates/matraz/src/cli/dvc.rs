@@ -1,6 +1,7 @@
 //! DVC's grammar. `matraz` has the commands of [`Shared`] too, under the same names.
 
 pub mod add;
+pub mod argument_order;
 pub mod artifacts;
 pub mod cache;
 pub mod cache_migrate;

@@ -136,7 +136,7 @@ fn an_interrupt_ends_all_that_runs_with_its_children() {
 fn what_a_stage_wrote_and_how_it_ended_is_kept() {
     let w = Workspace::project();
     w.write("in", "1\n");
-    w.write("dvc.yaml", "stages:\n  good:\n    cmd: cat in; cp in out\n    deps: [in]\n    outs: [out]\n  bad:\n    cmd:\n    \
+    w.write("dvc.yaml", "stages:\n  good:\n    cmd: sleep 0.1; cat in; cp in out\n    deps: [in]\n    outs: [out]\n  bad:\n    cmd:\n    \
          - echo first\n    - echo second >&2; exit 4\n");
     w.matraz(&["logs"]).succeeds().prints(&["No stage has run here yet"]);
     w.matraz(&["repro", "-k"]).ends_with(1);

@@ -4,11 +4,14 @@ use clap::Subcommand;
 use matraz_base::Failure;
 use matraz_data::config::{Level, SectionName};
 use matraz_data::{Error, Repo};
+use serde_json::json;
 
 use super::cache_migrate;
 use super::config::{LevelArgs, read};
 use crate::app::App;
+use crate::cli::only_in_matraz;
 use crate::exit::Exit;
+use crate::names::Grammar;
 
 /// Where the cache is
 #[derive(clap::Args, Debug)]
@@ -26,6 +29,9 @@ enum Command {
         /// Use the folder in the project again
         #[arg(short, long)]
         unset: bool,
+        /// Print JSON (Matraz's own grammar alone)
+        #[arg(long, conflicts_with_all = ["value", "unset"])]
+        json: bool,
         #[command(flatten)]
         level: LevelArgs,
     },
@@ -33,23 +39,33 @@ enum Command {
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let (value, unset, level) = match args.command {
-        Command::Dir { value, unset, level } => (value, unset, level),
+    let (value, unset, json, level) = match args.command {
+        Command::Dir { value, unset, json, level } => (value, unset, json, level),
         Command::Migrate(args) => return cache_migrate::run(args, app),
+    };
+    only_in_matraz(app, "--json", json)?;
+    let show = |folder: String| match json {
+        true => app.out.json(&json!({"dir": folder})),
+        false => app.out.result(&folder),
     };
     let section = SectionName::plain("cache");
     if value.is_none() && !unset {
         match level.chosen() {
             None => {
-                let repo = Repo::open(&app.cwd, &app.places())?;
-                app.out.result(&repo.cache_dir().display().to_string());
+                let repo = match Repo::open(&app.cwd, &app.places()) {
+                    // DVC only sees that nothing is set.
+                    Err(Error::NotInProject { .. }) if app.grammar == Grammar::Dvc => {
+                        return Err(unset_dir().into());
+                    }
+                    other => other?,
+                };
+                show(repo.cache_dir().display().to_string());
             }
             Some(level) => {
                 let sections = read(app)?.at_level(level);
                 let set = sections.get(&section).and_then(|options| options.get("dir"));
-                let set =
-                    set.ok_or_else(|| Error::config("option 'dir' doesn't exist in section 'cache'"))?;
-                app.out.result(&set.to_string());
+                let set = set.ok_or_else(unset_dir)?;
+                show(set.to_string());
             }
         }
         return Ok(Exit::OK);
@@ -61,11 +77,15 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         match setting {
             Some(setting) => file.set(&section, "dir", setting),
             None if !file.unset(&section, "dir") => {
-                return Err(Error::config("option 'dir' doesn't exist in section 'cache'"));
+                return Err(unset_dir());
             }
             None => {}
         }
         Ok(())
     })?;
     Ok(Exit::OK)
+}
+
+fn unset_dir() -> Error {
+    Error::config("option 'dir' doesn't exist in section 'cache'")
 }

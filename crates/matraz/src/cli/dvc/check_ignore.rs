@@ -5,9 +5,10 @@ use std::io::BufRead;
 use matraz_base::{Failure, Kind};
 use matraz_data::Repo;
 use matraz_data::stage::address::join;
+use serde_json::json;
 
 use crate::app::App;
-use crate::cli::CliError;
+use crate::cli::{CliError, only_in_matraz};
 use crate::exit::Exit;
 
 /// Show which paths `.dvcignore` files hide
@@ -19,11 +20,14 @@ pub struct Args {
     #[arg(short, long)]
     details: bool,
     /// Show paths that no pattern matches, too
-    #[arg(short, long, requires = "details")]
+    #[arg(short, long)]
     non_matching: bool,
     /// Read paths from standard input, one a line
     #[arg(long, conflicts_with = "targets")]
     stdin: bool,
+    /// Print JSON (Matraz's own grammar alone)
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
@@ -31,12 +35,22 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     if args.targets.is_empty() && !args.stdin {
         return Err(refused("paths or --stdin are needed").into());
     }
+    if args.non_matching && !args.details {
+        return Err(refused("--non-matching is only of use with --details").into());
+    }
+    only_in_matraz(app, "--json", args.json)?;
     let repo = Repo::open(&app.cwd, &app.places())?;
     let mut any = false;
+    let mut rows = Vec::new();
     let mut check = |target: &str| -> Result<(), Failure> {
         let path = join(&app.cwd, target);
         let verdict = repo.ignore().verdict(&path, path.is_dir())?;
         any |= verdict.as_ref().is_some_and(|verdict| verdict.ignored);
+        if args.json {
+            let (ignored, pattern) = verdict.map_or((false, None), |one| (one.ignored, Some(one.pattern)));
+            rows.push(json!({"path": target, "ignored": ignored, "pattern": pattern}));
+            return Ok(());
+        }
         match (verdict, args.details) {
             (Some(verdict), true) => app.out.result(&format!("{}\t{target}", verdict.pattern)),
             (Some(verdict), false) if verdict.ignored => app.out.result(target),
@@ -52,6 +66,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         }
     } else {
         args.targets.iter().try_for_each(|target| check(target))?;
+    }
+    if args.json {
+        app.out.json(&rows.into());
     }
     Ok(if any { Exit::OK } else { Exit::NO })
 }

@@ -9,9 +9,11 @@ use matraz_data::checkout::{self, Fate, Options, Stats, Wanted};
 use matraz_data::index::Index;
 use matraz_data::source::partial;
 use matraz_data::target::{self, TargetOptions};
+use serde_json::json;
 
 use super::project::{Project, shown, summary, warn_of_corrupted};
 use crate::app::App;
+use crate::cli::only_in_matraz;
 use crate::exit::Exit;
 
 /// Bring tracked data into the workspace from the cache
@@ -37,9 +39,13 @@ pub struct Args {
     /// It is no error when the cache lacks data
     #[arg(long)]
     allow_missing: bool,
+    /// Print JSON (Matraz's own grammar alone)
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    only_in_matraz(app, "--json", args.json)?;
     let project = Project::open(app)?;
     let repo = &project.repo;
     let index = Index::load(repo)?;
@@ -56,7 +62,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     }
     warn_of_corrupted(app, &cache.take_corrupted());
     warn_of_unrecorded(app, &report);
-    if args.summary {
+    if args.json {
+        app.out.json(&as_json(app, &report, args.summary));
+    } else if args.summary {
         app.out.line(&numbers(&report.stats).unwrap_or_else(|| "No changes.".into()));
     } else {
         say_fates(app, &report.fates);
@@ -64,12 +72,29 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     match report.failure() {
         Some(error) if !args.allow_missing => Err(error.into()),
         _ => {
-            if args.relink {
+            if args.relink && !args.json {
                 app.out.line("Relinked successfully");
             }
             Ok(Exit::OK)
         }
     }
+}
+
+fn as_json(app: &App, report: &checkout::Report, summary: bool) -> serde_json::Value {
+    let Stats { modified, added, deleted } = report.stats;
+    let mut shown = json!({"modified": modified, "added": added, "deleted": deleted});
+    if !summary {
+        let change = |(path, fate): (&PathBuf, &Fate)| {
+            let fate = match fate {
+                Fate::Added => "added",
+                Fate::Modified => "modified",
+                Fate::Deleted => "deleted",
+            };
+            json!({"path": self::shown(app, path), "change": fate})
+        };
+        shown["outs"] = report.fates.iter().map(change).collect();
+    }
+    shown
 }
 
 /// Names outputs that nobody has made or committed yet.

@@ -5,10 +5,12 @@ use matraz_data::Error;
 use matraz_data::config::{Config, Level, SectionName, Setting};
 use matraz_data::repo::{DVC_DIR, Repo};
 use matraz_data::stage::address::relative;
+use serde_json::json;
 
 use crate::app::App;
-use crate::cli::CliError;
+use crate::cli::{CliError, only_in_matraz};
 use crate::exit::Exit;
+use crate::names::Grammar;
 
 /// Show or change settings
 #[derive(clap::Args, Debug)]
@@ -28,6 +30,9 @@ pub struct Args {
     /// Show which file each value is from
     #[arg(long)]
     show_origin: bool,
+    /// Print JSON (Matraz's own grammar alone)
+    #[arg(long, requires = "list")]
+    json: bool,
     #[command(flatten)]
     level: LevelArgs,
 }
@@ -94,6 +99,7 @@ pub fn read(app: &App) -> Result<Config, Error> {
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let refused = |message: &str| CliError::Refused { message: message.to_owned(), kind: Kind::Conflict };
+    only_in_matraz(app, "--json", args.json)?;
     let changes = args.value.is_some() || args.unset;
     if args.show_origin && changes {
         return Err(refused("--show-origin cannot be used with a value or --unset").into());
@@ -107,14 +113,28 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         return Err(Error::config("not inside a project").into());
     }
     if args.list {
-        list(app, &config, level, args.show_origin);
+        let rows = listed(&config, level);
+        if args.json {
+            let rows = rows.iter().map(|row| {
+                let file = config.path(row.level).map(|path| path.display().to_string());
+                json!({"option": row.option, "value": row.value, "file": file})
+            });
+            app.out.json(&rows.collect());
+            return Ok(Exit::OK);
+        }
+        for Row { level, option, value } in rows {
+            app.out.result(&format!("{}{option}={value}", prefix(app, &config, level, args.show_origin)));
+        }
         return Ok(Exit::OK);
     }
     let Some(name) = args.name else { return Err(refused("the name of an option is needed").into()) };
     match (args.value, args.unset) {
         (None, false) => get(app, &config, level, &name, args.show_origin)?,
-        (Some(_), true) => return Err(refused("--unset takes no value").into()),
-        (None, true) => {
+        // DVC takes no notice of a value beside `--unset`.
+        (Some(_), true) if app.grammar == Grammar::Matraz => {
+            return Err(refused("--unset takes no value").into());
+        }
+        (_, true) => {
             let absent = absent(&name);
             config.edit(level.unwrap_or(Level::Project), |file| {
                 if file.unset(&name.section, &name.option) { Ok(()) } else { Err(absent) }
@@ -152,23 +172,31 @@ fn get(app: &App, config: &Config, level: Option<Level>, name: &Name, origin: bo
     if level.is_some() { Err(absent(name)) } else { Ok(()) }
 }
 
-fn list(app: &App, config: &Config, level: Option<Level>, origin: bool) {
+/// An option that is set, and where.
+struct Row {
+    level: Level,
+    option: String,
+    value: String,
+}
+
+fn listed(config: &Config, level: Option<Level>) -> Vec<Row> {
     let levels: Vec<Level> = match level {
         Some(level) => vec![level],
         None => config.levels().collect(),
     };
-    for at in levels {
-        let prefix = prefix(app, config, at, origin);
-        for (section, options) in config.at_level(at) {
+    let mut rows = Vec::new();
+    for level in levels {
+        for (section, options) in config.at_level(level) {
             let section = match &section.name {
                 Some(name) => format!("{}.{name}", section.kind),
                 None => section.kind.clone(),
             };
             for (key, value) in options {
-                app.out.result(&format!("{prefix}{section}.{key}={value}"));
+                rows.push(Row { level, option: format!("{section}.{key}"), value: value.to_string() });
             }
         }
     }
+    rows
 }
 
 fn prefix(app: &App, config: &Config, level: Level, origin: bool) -> String {

@@ -2,9 +2,11 @@
 
 use matraz_base::Failure;
 use matraz_data::source::list;
+use serde_json::json;
 
 use super::source::{SettingsArgs, columns, human_size};
 use crate::app::App;
+use crate::cli::only_in_matraz;
 use crate::exit::Exit;
 
 /// Show how much the files and data of a repository take
@@ -20,14 +22,23 @@ pub struct Args {
     /// Only the sum
     #[arg(short, long)]
     summarize: bool,
+    /// Print JSON (Matraz's own grammar alone)
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     settings: SettingsArgs,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    only_in_matraz(app, "--json", args.json)?;
     let request = args.settings.request(&args.url, args.rev)?;
     let path = args.path.as_deref();
     let found = list::usage(&request, path, args.summarize, &app.cwd, &app.places())?;
+    if args.json {
+        let rows = found.iter().map(|(path, bytes)| json!({"path": path, "size": bytes}));
+        app.out.json(&rows.collect());
+        return Ok(Exit::OK);
+    }
     let rows: Vec<_> = found.into_iter().map(|(path, bytes)| vec![human_size(bytes), path]).collect();
     app.out.line(&columns(&rows, false));
     Ok(Exit::OK)

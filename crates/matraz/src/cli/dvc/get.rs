@@ -3,7 +3,7 @@
 use matraz_base::Failure;
 use matraz_data::source::get::{self, Get};
 
-use super::source::{SettingsArgs, end, given, threads};
+use super::source::{SettingsArgs, end, given, threads, uncaught};
 use crate::app::App;
 use crate::exit::Exit;
 
@@ -36,8 +36,8 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let request = args.settings.request(&args.url, args.rev)?;
     if args.show_url {
-        app.out.result(&get::storage_url(&request, &args.path, &app.cwd, &app.places())?);
-        return Ok(Exit::OK);
+        let found = get::storage_url(&request, &args.path, &app.cwd, &app.places());
+        return uncaught(app, found.map(|url| app.out.result(&url)));
     }
     let what = format!("failed to get '{}' from '{}'", args.path, args.url);
     let get = Get {

@@ -103,16 +103,25 @@ fn merge_driver(versions: &Versions, app: &App) -> Result<Exit, Failure> {
 }
 
 fn explain(merged: &Merged, name: &str, app: &App) {
+    for stage in &merged.kept {
+        app.out.warn(&format!(
+            "{name}: both sides ran the stage '{stage}', with other inputs. The entry of our side stays; `status` says \
+             whether the stage has to run again"
+        ));
+    }
     for stage in &merged.stale {
         app.out.warn(&format!(
-            "{name}: both sides ran the stage '{stage}', with other results. The entry of our side stays; `status` says \
-             whether the stage has to run again"
+            "{name}: both sides ran the stage '{stage}' with equal inputs, and it made other outputs. It has no entry any \
+             more: `repro` runs it again"
         ));
     }
     for conflict in &merged.conflicts {
         let what = match conflict {
             Conflict::Data(path) => format!("both sides changed the data '{path}'. Those of our side stay"),
             Conflict::Key(key) => format!("both sides changed '{key}'. What our side says stays"),
+            Conflict::Dataset(dataset) => {
+                format!("both sides updated the dataset '{dataset}'. What our side says stays")
+            }
             Conflict::Unlisted(path) => format!(
                 "both sides changed the folder '{path}', and the cache lacks a listing of it: `fetch` it on both \
                  branches, then merge again. The data of our side stay"

@@ -3,8 +3,9 @@
 use matraz_base::Failure;
 use matraz_data::source::url;
 
-use super::source::{Shown, settings};
+use super::source::{Shown, json, settings};
 use crate::app::App;
+use crate::cli::only_in_matraz;
 use crate::exit::Exit;
 
 /// List the files at an address
@@ -24,12 +25,16 @@ pub struct Args {
     /// Show sizes
     #[arg(long)]
     size: bool,
+    /// Print JSON (Matraz's own grammar alone)
+    #[arg(long, conflicts_with = "tree")]
+    json: bool,
     /// Options for the address
     #[arg(long, value_name = "OPTION=VALUE", num_args = 0..)]
     fs_config: Vec<String>,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    only_in_matraz(app, "--json", args.json)?;
     let config = settings(app, &args.fs_config, &args.url)?;
     let shown = Shown { size: args.size, hash: false };
     if args.tree {
@@ -37,7 +42,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     let entries = url::list(&args.url, args.recursive, args.level, &config, &app.cwd)?;
-    if !entries.is_empty() {
+    if args.json {
+        app.out.json(&json(&entries));
+    } else if !entries.is_empty() {
         app.out.line(&shown.list(&entries));
     }
     Ok(Exit::OK)

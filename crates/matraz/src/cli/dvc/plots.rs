@@ -9,6 +9,7 @@ use matraz_data::{Error, Repo};
 
 use super::plots_draw::{self, Drawn};
 use crate::app::App;
+use crate::cli::only_in_matraz;
 use crate::exit::Exit;
 use crate::names::Grammar;
 use crate::render;
@@ -59,6 +60,9 @@ enum Command {
     Templates {
         /// The template
         template: Option<String>,
+        /// Print JSON (Matraz's own grammar alone)
+        #[arg(long, conflicts_with = "template")]
+        json: bool,
     },
 }
 
@@ -141,12 +145,17 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             app.out.say(&format!("Modifying stage '{}'", relative(&file, &app.cwd)));
             Ok(Exit::OK)
         }
-        Command::Templates { template: None } => {
+        Command::Templates { template: None, json } => {
+            only_in_matraz(app, "--json", json)?;
             Repo::open(&app.cwd, &app.places())?;
+            if json {
+                app.out.json(&template::names().collect());
+                return Ok(Exit::OK);
+            }
             template::names().for_each(|name| app.out.result(name));
             Ok(Exit::OK)
         }
-        Command::Templates { template: Some(name) } => {
+        Command::Templates { template: Some(name), .. } => {
             Repo::open(&app.cwd, &app.places())?;
             match template::built_in(&name) {
                 Ok(content) => app.out.result(&python_json(&content, false)),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use matraz_base::process::Stream;
 use matraz_base::{Failure, Kind, Progress};
 use matraz_data::Repo;
-use matraz_data::pipeline::{self, OnFailure, Pools, Reach, Request, RunOptions, RunReport, Watcher};
+use matraz_data::pipeline::{self, OnFailure, Reach, Request, RunOptions, RunReport, Watcher};
 use matraz_loop::Settings;
 use matraz_loop::record::{Context, End, Recorded, Recorder};
 
@@ -123,10 +123,7 @@ pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> 
     let interactive = args.interactive || repo.config.flag("core", "interactive", false);
     let confirm = |question: &str| ask(app, question);
     let jobs = usize::from(args.jobs.max(1));
-    let pools = match jobs {
-        1 => Pools::new(),
-        _ => Settings::load(&repo.root)?.unwrap_or_default().pools,
-    };
+    let pools = Settings::load(&repo.root)?.unwrap_or_default().pools;
     let options = RunOptions {
         request: Request {
             cwd: app.cwd.clone(),

@@ -13,6 +13,6 @@ pub struct Args {}
 
 pub fn run(_: Args, app: &App) -> Result<Exit, Failure> {
     let root = Repo::find_root(&app.cwd)?;
-    app.out.result(&relative(&root, &app.cwd));
+    app.out.line(&relative(&root, &app.cwd));
     Ok(Exit::OK)
 }

@@ -1,7 +1,7 @@
 //! What the commands on other repositories and addresses have in common.
 
 use indexmap::IndexMap;
-use matraz_base::{Failure, Kind};
+use matraz_base::{Explain, Failure, Kind};
 use matraz_data::config::Config;
 use matraz_data::source::Request;
 use matraz_data::source::list::Entry;
@@ -107,6 +107,18 @@ pub fn end(app: &App, what: &str, surprised: u8, outcome: Result<Exit, Failure>)
     };
     app.out.error(&said);
     Ok(Exit(code))
+}
+
+/// Ends what DVC does not catch errors of, in a command that else does.
+pub fn uncaught(app: &App, outcome: Result<(), Error>) -> Result<Exit, Failure> {
+    match outcome {
+        Ok(()) => Ok(Exit::OK),
+        Err(error) if app.grammar == Grammar::Dvc => {
+            app.out.error(&render::error(&error, app.grammar, &app.cwd, app.out.colour()));
+            Ok(Exit(exit::code(app.grammar, error.kind(), 255)))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A number of bytes in few characters, as DVC writes it.

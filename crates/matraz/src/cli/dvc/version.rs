@@ -3,16 +3,27 @@
 use matraz_base::Failure;
 use matraz_data::doctor::{self, Disk};
 use matraz_data::{Error, Repo};
+use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::cli::only_in_matraz;
 use crate::exit::Exit;
 use crate::names::DVC_VERSION;
 
 /// Show versions and what the project's filesystem can do
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+pub struct Args {
+    /// Print JSON (Matraz's own grammar alone)
+    #[arg(long)]
+    json: bool,
+}
 
-pub fn run(_: Args, app: &App) -> Result<Exit, Failure> {
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    only_in_matraz(app, "--json", args.json)?;
+    if args.json {
+        app.out.json(&as_json(app)?);
+        return Ok(Exit::OK);
+    }
     let version = env!("CARGO_PKG_VERSION");
     let places = app.places();
     let title = format!("DVC version: {DVC_VERSION} (matraz)");
@@ -57,6 +68,32 @@ pub fn run(_: Args, app: &App) -> Result<Exit, Failure> {
     }
     app.out.result(&lines.join("\n"));
     Ok(Exit::OK)
+}
+
+fn as_json(app: &App) -> Result<Value, Failure> {
+    let places = app.places();
+    let mut all = json!({
+        "matraz": env!("CARGO_PKG_VERSION"),
+        "dvc": DVC_VERSION,
+        "platform": platform(),
+        "config": {"global": places.global_config_dir, "system": places.system_config_dir},
+    });
+    let repo = match Repo::open(&app.cwd, &places) {
+        Err(Error::NotInProject { .. } | Error::NotInGit { .. }) => return Ok(all),
+        other => other?,
+    };
+    let report = doctor::examine(&repo)?;
+    let disk = |disk: &Disk| json!({"kind": disk.kind, "device": disk.device});
+    all["project"] = json!({
+        "root": repo.root,
+        "git": report.git_root.is_some(),
+        "remotes": report.remotes,
+        "workspace": disk(&report.workspace),
+        "cache": report.cache.as_ref().map(|(kinds, place)| {
+            json!({"links": kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>(), "disk": disk(place)})
+        }),
+    });
+    Ok(all)
 }
 
 fn shown(disk: &Disk) -> String {
