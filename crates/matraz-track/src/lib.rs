@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod artifact;
+pub mod assessment;
 pub mod batch;
 pub mod client;
 pub mod dataset;
@@ -20,12 +21,14 @@ mod model_source;
 pub mod model_version;
 mod name;
 pub mod param;
+mod python;
 pub mod registered_model;
 pub mod run;
 mod run_name;
 pub mod search;
 pub mod service;
 pub mod tag;
+pub mod trace;
 
 pub use error::{Code, Error, Result};
 pub use model_source::ModelUri;

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::db::{self, Session};
 use crate::error::{Error, Result};
 use crate::name::single_quoted;
+use crate::python;
 use crate::service::new_id;
 use crate::{experiment, run, run_name, tag};
 
@@ -282,7 +283,7 @@ pub async fn record(session: &mut Session, run_id: &str, mlmodel: &str) -> Resul
     let known = db::tag::get(session, run_id, HISTORY_TAG).await?;
     let mut history: Vec<Json> = known.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     history.push(entry);
-    tag::set(session, run_id, HISTORY_TAG, python_json(&Json::Array(history)), false).await
+    tag::set(session, run_id, HISTORY_TAG, python::json(&Json::Array(history)), false).await
 }
 
 /// Notes in a tag of the model that it was registered as a version.
@@ -299,22 +300,7 @@ pub(crate) async fn note_version(
     if !versions.contains(&this) {
         versions.push(this);
     }
-    db::logged_model::set_tag(session, &model, VERSIONS_TAG, &python_json(&Json::Array(versions))).await
-}
-
-/// JSON with a space after `,` and `:`, as MLflow stores it in tags.
-pub(crate) fn python_json(value: &Json) -> String {
-    match value {
-        Json::Array(items) => format!("[{}]", items.iter().map(python_json).collect::<Vec<_>>().join(", ")),
-        Json::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| format!("{}: {}", crate::name::ascii_json(key), python_json(value)));
-            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
-        }
-        Json::String(text) => crate::name::ascii_json(text),
-        other => other.to_string(),
-    }
+    db::logged_model::set_tag(session, &model, VERSIONS_TAG, &python::json(&Json::Array(versions))).await
 }
 
 fn missing(model_id: &str) -> Error {
@@ -366,11 +352,5 @@ mod tests {
         ] {
             assert_eq!(check_name(name).is_ok(), good, "{name}");
         }
-    }
-
-    #[test]
-    fn json_in_tags() {
-        let value = json!([{"name": "ü\"", "version": 1}, null]);
-        assert_eq!(python_json(&value), r#"[{"name": "\u00fc\"", "version": 1}, null]"#);
     }
 }

@@ -457,6 +457,16 @@ async fn file_at(
     Ok(send(root, path, headers).await?)
 }
 
+/// A file of a trace: an attachment, or all of its spans when no path is given.
+pub(super) async fn trace_file(service: &Service, location: &str, path: &str) -> Result<Response<Body>> {
+    let path = if path.is_empty() {
+        ArtifactPath::parse("traces.json")?
+    } else {
+        ArtifactPath::parse(&format!("attachments/{path}"))?
+    };
+    file_at(service, location, &path, &HeaderMap::new()).await
+}
+
 fn required_path(path: &str, parameter: &str) -> Result<ArtifactPath> {
     if path.is_empty() {
         return Err(Error::required(parameter));

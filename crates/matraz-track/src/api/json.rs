@@ -23,6 +23,9 @@ pub trait Message: DeserializeOwned {
     /// The fields that must be there and not be `""`, in the order in which they are checked; `list[].field` means
     /// the field of every element of a list, `outer.inner` a field of a nested message.
     const REQUIRED: &'static [&'static str] = &[];
+    /// Fields, by their `snake_case` names in any depth, whose content has names of the client's own: they are kept as
+    /// they are.
+    const VERBATIM: &'static [&'static str] = &[];
 }
 
 /// Extracts a [`Message`] from the query of a GET request, or from the JSON body.
@@ -60,7 +63,7 @@ pub fn read_body<M: Message>(body: &[u8]) -> Result<M> {
         value = serde_json::from_str(inner).unwrap_or(Value::Null);
     }
     let fields = match value {
-        Value::Object(fields) => proto_names(fields)?,
+        Value::Object(fields) => proto_names(fields, M::VERBATIM)?,
         Value::Null => Map::new(),
         _ => return Err(Error::invalid(format!("The body of the request must be a JSON object.{SEE_DOCS}"))),
     };
@@ -138,11 +141,11 @@ fn first_missing(fields: &Map<String, Value>, field: &str) -> Option<String> {
 }
 
 /// Gives every name its `snake_case` form and drops `null`s, in all depths.
-fn proto_names(fields: Map<String, Value>) -> Result<Map<String, Value>> {
+fn proto_names(fields: Map<String, Value>, verbatim: &[&str]) -> Result<Map<String, Value>> {
     let mut named = Map::with_capacity(fields.len());
     for (name, value) in fields {
-        let value = proto_value(value)?;
         let snake = snake_case(&name);
+        let value = if verbatim.contains(&snake.as_str()) { value } else { proto_value(value, verbatim)? };
         if named.contains_key(&snake) {
             let camel = camel_case(&snake);
             return Err(Error::invalid(format!(
@@ -156,10 +159,13 @@ fn proto_names(fields: Map<String, Value>) -> Result<Map<String, Value>> {
     Ok(named)
 }
 
-fn proto_value(value: Value) -> Result<Value> {
+fn proto_value(value: Value, verbatim: &[&str]) -> Result<Value> {
     match value {
-        Value::Object(fields) => Ok(Value::Object(proto_names(fields)?)),
-        Value::Array(items) => Ok(Value::Array(items.into_iter().map(proto_value).collect::<Result<_>>()?)),
+        Value::Object(fields) => Ok(Value::Object(proto_names(fields, verbatim)?)),
+        Value::Array(items) => {
+            let items = items.into_iter().map(|item| proto_value(item, verbatim));
+            Ok(Value::Array(items.collect::<Result<_>>()?))
+        }
         other => Ok(other),
     }
 }
@@ -214,6 +220,18 @@ pub struct Answer<T>(pub T);
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         match serde_json::to_string_pretty(&self.0) {
+            Ok(text) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
+            Err(error) => Error::Bug(format!("cannot write the answer: {error}")).into_response(),
+        }
+    }
+}
+
+/// A successful answer without spaces and line ends: MLflow answers so where answers are long.
+pub struct Compact<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Compact<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_string(&self.0) {
             Ok(text) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
             Err(error) => Error::Bug(format!("cannot write the answer: {error}")).into_response(),
         }

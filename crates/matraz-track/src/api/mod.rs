@@ -4,12 +4,14 @@
 //! [`router`] serves all of them below `/api` and again below `/ajax-api`.
 
 pub mod artifacts;
+pub mod assessments;
 pub mod error;
 pub mod experiments;
 pub mod json;
 pub mod logged_models;
 pub mod metrics;
 pub mod model_versions;
+pub mod otlp;
 pub mod query;
 pub mod registered_models;
 pub mod router;
@@ -19,5 +21,9 @@ pub mod runs;
 pub mod scalar;
 pub mod security;
 pub mod server_info;
+pub mod time;
+pub mod trace_metrics;
+pub mod traces;
+pub mod traces_v2;
 
 pub use json::{Answer, Double, Int64, Message, Request};

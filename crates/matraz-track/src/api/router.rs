@@ -9,8 +9,8 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    artifacts, experiments, logged_models, metrics, model_versions, registered_models, run_data, run_inputs,
-    runs, security, server_info,
+    artifacts, assessments, experiments, logged_models, metrics, model_versions, otlp, registered_models,
+    run_data, run_inputs, runs, security, server_info, trace_metrics, traces, traces_v2,
 };
 use crate::error::{Code, Error};
 use crate::service::Service;
@@ -39,11 +39,18 @@ fn versioned() -> OpenApiRouter<Service> {
         .merge(model_versions::routes())
         .merge(logged_models::routes())
         .merge(artifacts::routes())
+        .merge(traces::routes())
+        .merge(assessments::routes())
+        .merge(trace_metrics::routes())
+        .merge(traces_v2::routes())
 }
 
 /// The routes at the root, with their document.
 fn unversioned() -> OpenApiRouter<Service> {
-    OpenApiRouter::new().merge(server_info::root_routes()).merge(artifacts::root_routes())
+    OpenApiRouter::new()
+        .merge(server_info::root_routes())
+        .merge(artifacts::root_routes())
+        .merge(otlp::root_routes())
 }
 
 /// Every route of the service, behind the checks of Host and Origin.

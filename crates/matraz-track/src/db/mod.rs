@@ -4,6 +4,8 @@
 //! are put in order with [`BINARY`], rows are locked with [`Statement::for_share`] and [`Statement::for_update`]. What
 //! differs between the drivers is kept in [`Db`], [`Session`] and [`statement::Row`].
 
+pub(crate) mod assessment;
+pub(crate) mod association;
 pub(crate) mod dataset;
 pub(crate) mod experiment;
 pub(crate) mod logged_model;
@@ -14,9 +16,11 @@ pub mod postgres;
 pub(crate) mod registered_model;
 pub(crate) mod run;
 pub mod schema;
+pub(crate) mod span;
 pub mod sqlite;
 pub mod statement;
 pub(crate) mod tag;
+pub(crate) mod trace;
 pub mod uri;
 
 use crate::error::Result;

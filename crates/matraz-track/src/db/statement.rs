@@ -149,6 +149,12 @@ impl From<f64> for Arg {
     }
 }
 
+impl From<Option<f64>> for Arg {
+    fn from(value: Option<f64>) -> Self {
+        Self::Real(value)
+    }
+}
+
 impl From<bool> for Arg {
     fn from(value: bool) -> Self {
         Self::Bool(value)

@@ -5,7 +5,7 @@
 //! clause  = name ( "=" | "!=" | "<" | "<=" | ">" | ">=" | [NOT] (LIKE | ILIKE)? ) value
 //!         | name [NOT] IN "(" text { "," text } ")"
 //!         | name IS [NOT] NULL
-//! name    = [ prefix "." ] ( word { "." word } | "`" any "`" | '"' any '"' )
+//! name    = [ prefix "." { word "." } ] ( word { "." word } | "`" any "`" | '"' any '"' )
 //! value   = number | "'" any "'" | '"' any '"'
 //! ```
 //! Keywords are read in any case. A doubled quote inside a text stands for one.
@@ -216,8 +216,14 @@ pub(super) fn name(input: &mut Input) -> ModalResult<Name> {
         return Ok(Name { prefix: Some(first.to_owned()), key, quoted: true, at, key_at });
     }
     let dotted = take_while(1.., |letter| is_word(letter) || letter == '.');
-    let key = cut_err(dotted).context(expected("a name after the dot")).parse_next(input)?;
-    Ok(Name { prefix: Some(first.to_owned()), key: key.to_owned(), quoted: false, at, key_at })
+    let mut key = cut_err(dotted).context(expected("a name after the dot")).parse_next(input)?.to_owned();
+    // The last part of a longer path may be quoted: span.attributes.`llm.model`
+    if key.ends_with('.')
+        && let Some(last) = opt(quoted_name).parse_next(input)?
+    {
+        key.push_str(&last);
+    }
+    Ok(Name { prefix: Some(first.to_owned()), key, quoted: false, at, key_at })
 }
 
 fn quoted_name(input: &mut Input) -> ModalResult<String> {
@@ -376,6 +382,7 @@ mod tests {
             ("`Run name` = 'x'", "-|Run name|=|Text(\"x\")"),
             ("run_id NOT  in ( 'a' ,\"b\", )", "-|run_id|NOT IN|List([\"a\", \"b\"])"),
             ("tags.a IS NULL AND params.b is not\nnull", "tags|a|IS NULL|- & params|b|IS NOT NULL|-"),
+            ("span.attributes.`a.b c` = 'x'", "span|attributes.a.b c|=|Text(\"x\")"),
             ("tags.ü = 'é'", "tags|ü|=|Text(\"é\")"),
         ] {
             assert_eq!(short(text), want, "{text}");

@@ -12,7 +12,8 @@ use super::to_sql::{check_operator, number_value, push_number, push_text};
 use crate::db::{self, BINARY, Session, Statement};
 use crate::error::{Error, Result};
 use crate::experiment::parse_id;
-use crate::logged_model::{LoggedModel, python_json};
+use crate::logged_model::LoggedModel;
+use crate::python;
 
 /// Models on a page when the client does not say.
 const DEFAULT_SIZE: i64 = 50;
@@ -298,7 +299,7 @@ fn push_order(statement: &mut Statement, orders: &[OrderBy], datasets: &[Dataset
 
 /// The token of the page at `offset`: it carries the query, so that it cannot be used with another one.
 fn token(query: &Query, offset: i64) -> String {
-    BASE64_STANDARD.encode(python_json(&json!({
+    BASE64_STANDARD.encode(python::json(&json!({
         "experiment_ids": query.experiment_ids,
         "filter_string": if query.filter.is_empty() { Json::Null } else { json!(query.filter) },
         "order_by": order_json(query),

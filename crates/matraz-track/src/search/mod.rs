@@ -11,6 +11,7 @@ pub mod order;
 pub mod page;
 pub mod runs;
 pub mod to_sql;
+pub mod traces;
 
 use crate::error::Error;
 
