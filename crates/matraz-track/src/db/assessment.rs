@@ -124,7 +124,7 @@ pub(crate) async fn of_traces(
         statement
             .push(" WHERE trace_id IN ")
             .push_list(chunk)
-            .push(" ORDER BY created_timestamp, assessment_id");
+            .push(" ORDER BY created_timestamp, last_updated_timestamp, assessment_id");
         for row in session.rows(statement).await? {
             let assessment = assessment(&row)?;
             found.entry(assessment.trace_id.clone()).or_default().push(assessment);

@@ -35,9 +35,8 @@ impl Counts {
         }
         let total = both + only_first + only_second + neither;
         let (first, second) = (both + only_first, both + only_second);
-        let log_joint = (both / total).ln();
-        let pmi = both.ln() + total.ln() - first.ln() - second.ln();
-        (pmi / -log_joint).clamp(-1.0, 1.0)
+        let pmi = (both.ln() + total.ln()) - (first.ln() + second.ln());
+        (pmi / -(both.ln() - total.ln())).clamp(-1.0, 1.0)
     }
 }
 

@@ -14,3 +14,4 @@ mod registry;
 mod runs;
 mod search;
 mod server;
+mod traces;
