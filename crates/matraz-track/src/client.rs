@@ -187,6 +187,11 @@ impl Client {
         Ok(())
     }
 
+    /// Removes a file or folder behind the server's proxy; nothing there is fine.
+    pub async fn remove_proxied(&self, path: &ArtifactPath) -> Result<(), ClientError> {
+        self.send(Method::DELETE, &proxy_target(path)?, || Ok(None)).await.map(drop)
+    }
+
     /// Downloads the artifact `uri` to the local file `to`, whose folder is made. The file appears whole or not at all.
     pub async fn download(&self, uri: &str, to: &Path) -> Result<(), ClientError> {
         let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

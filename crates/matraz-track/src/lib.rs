@@ -15,6 +15,7 @@ pub mod dataset;
 pub mod db;
 pub mod error;
 pub mod experiment;
+pub mod gc;
 pub mod logged_model;
 pub mod metric;
 mod model_source;

@@ -8,6 +8,7 @@ pub(crate) mod assessment;
 pub(crate) mod association;
 pub(crate) mod dataset;
 pub(crate) mod experiment;
+pub(crate) mod gc;
 pub(crate) mod logged_model;
 pub(crate) mod metric;
 pub(crate) mod model_version;

@@ -4,6 +4,7 @@ mod artifacts;
 mod client;
 mod experiments;
 mod fixture;
+mod gc;
 mod inputs;
 mod logged_models;
 mod logging;

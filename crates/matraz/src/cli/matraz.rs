@@ -11,6 +11,7 @@ pub mod promote;
 pub mod reference;
 pub mod rollback;
 pub mod runs;
+pub mod runs_gc;
 pub mod shims;
 pub mod why;
 

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod experiments;
+pub mod gc;
 pub mod models;
 pub mod runs;
 pub mod server;
@@ -33,6 +34,7 @@ enum Command {
     Shared(Shared),
     Runs(runs::Args),
     Models(models::Args),
+    Gc(gc::Args),
 }
 
 /// The commands that MLflow and Matraz have in common.
@@ -65,6 +67,7 @@ impl CommandLine for Cli {
             Command::Shared(command) => command.run(app),
             Command::Runs(args) => runs::run(args, app),
             Command::Models(args) => models::run(args, app),
+            Command::Gc(args) => gc::run(args, app),
         }
     }
 
@@ -79,7 +82,6 @@ impl CommandLine for Cli {
             "deployments",
             "doctor",
             "gateway",
-            "gc",
             "mcp",
             "migrate-filestore",
             "run",

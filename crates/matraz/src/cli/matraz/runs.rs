@@ -47,6 +47,7 @@ enum Command {
         /// Its id, the beginning of it, or its name [default: the newest]
         run: Option<String>,
     },
+    Gc(super::runs_gc::Args),
     /// Set runs side by side and mark the better one
     Compare {
         /// Two or more runs by id, the beginning of it, or name [default: the last two]
@@ -88,6 +89,10 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         Command::Show { run } => {
             let run = Runs::existing(&tracker, &experiment)?.find_or_latest(run.as_deref())?;
             if args.json { app.out.json(&json!(run)) } else { show(&run, app) }
+        }
+        Command::Gc(gc) => {
+            drop(tracker);
+            return super::runs_gc::run(gc, project.target, args.json, app);
         }
         Command::Compare { runs: names, metric, all, md } => {
             let runs = Runs::existing(&tracker, &experiment)?;

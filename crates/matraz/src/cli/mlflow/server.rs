@@ -115,7 +115,8 @@ fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
     Ok(options)
 }
 
-fn store(uri: &str, base: &Path) -> Result<StoreUri, Failure> {
+/// The database that a URI names.
+pub fn store(uri: &str, base: &Path) -> Result<StoreUri, Failure> {
     if uri.starts_with("http://") || uri.starts_with("https://") {
         let hint = format!("open {uri} in a browser; it has its own web app");
         let message =
@@ -125,7 +126,8 @@ fn store(uri: &str, base: &Path) -> Result<StoreUri, Failure> {
     Ok(StoreUri::parse(uri, base)?)
 }
 
-fn folder(place: &str, base: &Path) -> Result<PathBuf, Failure> {
+/// The folder that an artifact destination names.
+pub fn folder(place: &str, base: &Path) -> Result<PathBuf, Failure> {
     let path = place.strip_prefix("file://").unwrap_or(place);
     match path.split_once("://") {
         Some((scheme, _)) => {
