@@ -113,6 +113,28 @@ pub enum Error {
         /// Its Alembic revision.
         revision: String,
     },
+    /// The database has a schema from before those that are upgraded.
+    #[error("the tracking store {store} has the schema revision {revision}, which is too old to be upgraded")]
+    TooOldStore {
+        /// The store.
+        store: StoreUri,
+        /// Its Alembic revision.
+        revision: String,
+    },
+    /// Another program changed the schema at the same time.
+    #[error("another program is upgrading the tracking store {store}")]
+    Conflict {
+        /// The store.
+        store: StoreUri,
+    },
+    /// The copy that must be there before an upgrade cannot be made.
+    #[error("cannot back up the tracking store {store}: {why}")]
+    NoBackup {
+        /// The store.
+        store: StoreUri,
+        /// Why not.
+        why: String,
+    },
     /// The database cannot be opened.
     #[error("cannot open the tracking store {store}")]
     Open {
@@ -202,9 +224,12 @@ impl Error {
             Self::Refused(_) => Code::BadRequest,
             Self::StoreUri { .. } | Self::UnsupportedStore { .. } => Code::InvalidParameterValue,
             Self::ReadOnly { .. } => Code::PermissionDenied,
-            Self::ForeignStore { .. } | Self::OlderStore { .. } | Self::NewerStore { .. } => {
-                Code::InvalidState
-            }
+            Self::ForeignStore { .. }
+            | Self::OlderStore { .. }
+            | Self::NewerStore { .. }
+            | Self::TooOldStore { .. }
+            | Self::Conflict { .. }
+            | Self::NoBackup { .. } => Code::InvalidState,
             Self::Open { .. }
             | Self::Damaged { .. }
             | Self::File { .. }
@@ -297,7 +322,12 @@ impl Explain for Error {
             Self::StoreUri { .. } | Self::UnsupportedStore { .. } => Kind::Usage,
             Self::Damaged { .. } => Kind::Corrupt,
             Self::ReadOnly { .. } => Kind::Denied,
-            Self::ForeignStore { .. } | Self::OlderStore { .. } | Self::NewerStore { .. } => Kind::Conflict,
+            Self::ForeignStore { .. }
+            | Self::OlderStore { .. }
+            | Self::NewerStore { .. }
+            | Self::TooOldStore { .. }
+            | Self::Conflict { .. } => Kind::Conflict,
+            Self::NoBackup { .. } => Kind::Failed,
             Self::File { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => Kind::Missing,
                 std::io::ErrorKind::PermissionDenied => Kind::Denied,
@@ -334,6 +364,10 @@ impl Explain for Error {
             Self::OlderStore { store, .. } => {
                 Some(format!("upgrade it with `matraz db upgrade {}`", store.shown()))
             }
+            Self::TooOldStore { .. } => {
+                Some("upgrade it with the newest MLflow 2 first: `mlflow db upgrade`".to_owned())
+            }
+            Self::NoBackup { .. } => Some("back it up yourself, then say --no-backup".to_owned()),
             Self::NewerStore { .. } => {
                 Some("open it with the program that wrote it, or update Matraz".to_owned())
             }

@@ -22,6 +22,7 @@ pub mod sqlite;
 pub mod statement;
 pub(crate) mod tag;
 pub(crate) mod trace;
+pub mod upgrade;
 pub mod uri;
 
 use crate::error::Result;
@@ -110,6 +111,16 @@ impl Session {
                 Ok(query.execute(&mut **transaction).await?.rows_affected())
             }
         }
+    }
+
+    /// Runs several statements that bind nothing. Never pass text that came from outside.
+    pub(crate) async fn script(&mut self, sql: &str) -> Result<()> {
+        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
+        match &mut self.0 {
+            Inner::Sqlite(transaction) => script.execute(&mut **transaction).await.map(drop)?,
+            Inner::Postgres { transaction, .. } => script.execute(&mut **transaction).await.map(drop)?,
+        }
+        Ok(())
     }
 
     /// Runs a statement and collects its rows.

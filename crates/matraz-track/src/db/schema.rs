@@ -20,6 +20,11 @@ pub enum Head {
 /// Every revision up to the newest head, oldest first.
 const REVISIONS: &str = include_str!("schema/revisions.txt");
 
+/// The revisions of MLflow up to the newest head, oldest first.
+pub(crate) fn revisions() -> impl Iterator<Item = &'static str> {
+    REVISIONS.lines()
+}
+
 impl Head {
     /// The Alembic revision.
     pub fn revision(self) -> &'static str {
@@ -43,6 +48,16 @@ impl Head {
             Self::Mlflow318 => include_str!("schema/postgres_f4a9b2c7d1e6.sql"),
             Self::Mlflow317 => include_str!("schema/postgres_dc11669786a5.sql"),
         }
+    }
+
+    /// The statements for PostgreSQL that make tables and fixed rows, and those that make keys, indexes and triggers.
+    pub(crate) fn postgres_in_two(self) -> (&'static str, &'static str) {
+        let all = self.postgres();
+        let first_key = all
+            .match_indices("\nALTER TABLE ")
+            .map(|(at, _)| at + 1)
+            .find(|at| all[*at..].lines().next().is_some_and(|line| line.contains(" ADD CONSTRAINT ")));
+        all.split_at(first_key.unwrap_or(all.len()))
     }
 
     /// The head with this revision, or the error that says why the store is not opened.

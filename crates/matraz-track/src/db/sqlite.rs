@@ -148,10 +148,21 @@ fn reading(options: SqliteConnectOptions, path: &Path) -> SqliteConnectOptions {
     options.read_only(true).immutable(!has_log && is_read_only(path))
 }
 
-/// Looks at a file through a connection that cannot write.
+/// Looks at a file, and refuses one of a schema that is not read.
 async fn inspect(path: &Path) -> Result<Found> {
+    match revision(path).await? {
+        Some(revision) => {
+            Head::of_revision(&revision, &StoreUri::Sqlite(path.to_path_buf())).map(|_| Found::Store)
+        }
+        None => Ok(Found::Nothing),
+    }
+}
+
+/// The Alembic revision of a file, looked at through a connection that cannot write; `None` when there is no file or
+/// no table in it.
+pub(crate) async fn revision(path: &Path) -> Result<Option<String>> {
     match std::fs::metadata(path) {
-        Ok(meta) if meta.len() == 0 => return Ok(Found::Nothing),
+        Ok(meta) if meta.len() == 0 => return Ok(None),
         Ok(meta) if !meta.is_file() => {
             return Err(Error::ForeignStore {
                 store: StoreUri::Sqlite(path.to_path_buf()),
@@ -159,7 +170,7 @@ async fn inspect(path: &Path) -> Result<Found> {
             });
         }
         Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::File { action: "open", path: path.to_path_buf(), source }),
     }
     let mut connection = reading(SqliteConnectOptions::new().filename(path).busy_timeout(LOCK_WAIT), path)
@@ -168,12 +179,7 @@ async fn inspect(path: &Path) -> Result<Found> {
         .map_err(|error| opening(error, path))?;
     let found = revision_in(&mut connection, path).await;
     connection.close().await?;
-    match found? {
-        Some(revision) => {
-            Head::of_revision(&revision, &StoreUri::Sqlite(path.to_path_buf())).map(|_| Found::Store)
-        }
-        None => Ok(Found::Nothing),
-    }
+    found
 }
 
 /// The Alembic revision of a database, `None` when it holds no table at all.

@@ -113,6 +113,27 @@ impl PostgresUri {
         PgConnectOptions::from_str(&self.full)
     }
 
+    /// The address in a form that programs of PostgreSQL take, without the password.
+    pub(crate) fn without_password(&self) -> String {
+        let Some(password) = self.written_password() else { return self.full.clone() };
+        let as_login = self.full.replacen(&format!(":{password}@"), "@", 1);
+        as_login.replacen(&format!("password={password}"), "password=", 1)
+    }
+
+    /// The password, if the address holds one.
+    pub(crate) fn password(&self) -> Option<String> {
+        let written = self.written_password()?;
+        Some(percent_encoding::percent_decode_str(written).decode_utf8_lossy().into_owned())
+    }
+
+    /// The password with its percent signs.
+    fn written_password(&self) -> Option<&str> {
+        let (address, query) = self.full.split_once('?').unwrap_or((&self.full, ""));
+        let login = address.split_once("://")?.1.rsplit_once('@').map(|(login, _)| login);
+        let in_login = login.and_then(|login| login.split_once(':')).map(|(_, password)| password);
+        in_login.or_else(|| query.split('&').find_map(|pair| pair.strip_prefix("password=")))
+    }
+
     /// The same server with another database.
     pub fn with_database(&self, name: &str) -> Self {
         let (address, query) = self.full.split_once('?').unwrap_or((&self.full, ""));
@@ -237,6 +258,23 @@ mod tests {
             panic!()
         };
         assert_eq!(uri.with_database("e").full, "postgresql://u:p@h:1/e?sslmode=disable");
+    }
+
+    #[test]
+    fn programs_get_the_password_apart() {
+        for (uri, address, password) in [
+            ("postgres://ann:s%40x@h:1/d", "postgresql://ann@h:1/d", Some("s@x")),
+            ("postgres://ann:x@/d", "postgresql:///d?user=ann&password=", Some("x")),
+            ("postgres://ann@h/d", "postgresql://ann@h/d", None),
+        ] {
+            let Ok(StoreUri::Postgres(parsed)) = StoreUri::parse(uri, Path::new("/")) else {
+                panic!("{uri}")
+            };
+            assert_eq!(
+                (parsed.without_password().as_str(), parsed.password().as_deref()),
+                (address, password)
+            );
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl CommandLine for Cli {
                 "Pipeline",
                 &["repro", "why", "logs", "stage", "freeze", "unfreeze", "dag", "params", "metrics", "plots"],
             ),
-            ("Runs", &["runs", "experiments", "artifacts", "server", "ui"]),
+            ("Runs", &["runs", "experiments", "artifacts", "server", "ui", "db"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
             ("This program", &["shims", "completion", "version", "git-hook"]),
         ]

@@ -1,6 +1,7 @@
 //! MLflow's grammar.
 
 pub mod artifacts;
+pub mod db;
 pub mod experiments;
 pub mod gc;
 pub mod models;
@@ -44,6 +45,7 @@ pub enum Shared {
     Ui(server::Args),
     Experiments(experiments::Args),
     Artifacts(artifacts::Args),
+    Db(db::Args),
 }
 
 impl Shared {
@@ -53,6 +55,7 @@ impl Shared {
             Self::Server(args) | Self::Ui(args) => server::run(args, app),
             Self::Experiments(args) => experiments::run(args, app),
             Self::Artifacts(args) => artifacts::run(args, app),
+            Self::Db(args) => db::run(args, app),
         }
     }
 }

@@ -7,6 +7,7 @@ use matraz_loop::{Error, Settings, tracker};
 use matraz_track::db::StoreUri;
 use matraz_track::{Service, ServiceOptions};
 
+use super::db::Schema;
 use crate::app::App;
 use crate::cli::CliError;
 use crate::exit::Exit;
@@ -21,6 +22,9 @@ pub struct Args {
     /// The database: `sqlite:///FILE` or `postgresql://USER@HOST/DATABASE` [default: the project's, or sqlite:///mlflow.db]
     #[arg(long, value_name = "URI")]
     backend_store_uri: Option<String>,
+    /// The version of MLflow whose schema a new database gets
+    #[arg(long, value_name = "VERSION", default_value = "3.18.0")]
+    schema: Schema,
     /// The folder in which the server keeps artifacts [default: ./mlartifacts]
     #[arg(long, value_name = "DIR")]
     artifacts_destination: Option<String>,
@@ -96,6 +100,7 @@ fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
         None => base.join(configured.artifacts.as_deref().unwrap_or(tracker::DEFAULT_ARTIFACTS)),
     };
     let mut options = ServiceOptions::new(store, destination);
+    options.new_head = args.schema.head();
     if args.no_serve_artifacts {
         options.artifacts_destination = None;
         options.artifact_root = base.join("mlruns").display().to_string();
