@@ -55,6 +55,22 @@ variables! {
     mlflow_backend_store_uri = "MLFLOW_BACKEND_STORE_URI";
     /// Where `server` keeps artifacts.
     mlflow_artifacts_destination = "MLFLOW_ARTIFACTS_DESTINATION";
+    /// Where clients of `server` find the artifacts of new experiments.
+    mlflow_default_artifact_root = "MLFLOW_DEFAULT_ARTIFACT_ROOT";
+    /// `false`: `server` passes no artifacts on.
+    mlflow_serve_artifacts = "MLFLOW_SERVE_ARTIFACTS";
+    /// Threads of `server`.
+    mlflow_workers = "MLFLOW_WORKERS";
+    /// Refused by `server`, unless it is its own database.
+    mlflow_registry_store_uri = "MLFLOW_REGISTRY_STORE_URI";
+    /// Refused by `server`.
+    mlflow_artifacts_only = "MLFLOW_ARTIFACTS_ONLY";
+    /// Refused by `server`.
+    mlflow_static_prefix = "MLFLOW_STATIC_PREFIX";
+    /// `true`: `server` answers any host and origin.
+    mlflow_server_disable_security_middleware = "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE";
+    /// Who may frame the pages of `server`.
+    mlflow_server_x_frame_options = "MLFLOW_SERVER_X_FRAME_OPTIONS";
     /// Further host names that the server answers to, comma-separated.
     mlflow_server_allowed_hosts = "MLFLOW_SERVER_ALLOWED_HOSTS";
     /// Further origins that may call the server from a browser, comma-separated.
@@ -97,6 +113,17 @@ variables! {
     xdg_config_home = "XDG_CONFIG_HOME";
     /// Folder of what programs can make again; environments of models are kept there.
     xdg_cache_home = "XDG_CACHE_HOME";
+}
+
+/// Every variable whose name begins with `MLFLOW_`, sorted, for `doctor`. Also those that only MLflow's own programs read.
+pub fn mlflow_variables() -> Vec<(String, String)> {
+    let all = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok().filter(|name| name.starts_with("MLFLOW_"))?;
+        Some((name, value.to_string_lossy().into_owned()))
+    });
+    let mut all: Vec<_> = all.collect();
+    all.sort();
+    all
 }
 
 impl Env {

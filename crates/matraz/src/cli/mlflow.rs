@@ -2,11 +2,13 @@
 
 pub mod artifacts;
 pub mod db;
+pub mod doctor;
 pub mod experiments;
 pub mod gc;
 pub mod models;
 pub mod runs;
 pub mod server;
+pub mod server_flags;
 pub mod store;
 
 use clap::{Parser, Subcommand};
@@ -36,13 +38,14 @@ enum Command {
     Runs(runs::Args),
     Models(models::Args),
     Gc(gc::Args),
+    Doctor(doctor::Args),
 }
 
 /// The commands that MLflow and Matraz have in common.
 #[derive(Subcommand, Debug)]
 pub enum Shared {
-    Server(server::Args),
-    Ui(server::Args),
+    Server(Box<server::Args>),
+    Ui(Box<server::Args>),
     Experiments(experiments::Args),
     Artifacts(artifacts::Args),
     Db(db::Args),
@@ -52,7 +55,7 @@ impl Shared {
     /// Runs the command.
     pub fn run(self, app: &App) -> Result<Exit, Failure> {
         match self {
-            Self::Server(args) | Self::Ui(args) => server::run(args, app),
+            Self::Server(args) | Self::Ui(args) => server::run(*args, app),
             Self::Experiments(args) => experiments::run(args, app),
             Self::Artifacts(args) => artifacts::run(args, app),
             Self::Db(args) => db::run(args, app),
@@ -71,6 +74,7 @@ impl CommandLine for Cli {
             Command::Runs(args) => runs::run(args, app),
             Command::Models(args) => models::run(args, app),
             Command::Gc(args) => gc::run(args, app),
+            Command::Doctor(args) => Ok(doctor::run(&args, app)),
         }
     }
 
@@ -83,7 +87,6 @@ impl CommandLine for Cli {
             "db",
             "demo",
             "deployments",
-            "doctor",
             "gateway",
             "mcp",
             "migrate-filestore",

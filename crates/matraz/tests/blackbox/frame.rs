@@ -80,3 +80,38 @@ fn reading_makes_no_store() {
     w.matraz(&["runs", "compare"]).ends_with(4).says(&["no tracking store", "matraz repro"]);
     assert_eq!(w.files(), Vec::<String>::new());
 }
+
+#[test]
+fn what_a_server_of_mlflow_has_and_this_one_lacks_is_refused_by_name() {
+    let w = Workspace::git();
+    for option in [
+        &["--static-prefix", "/x"][..],
+        &["--artifacts-only"],
+        &["--registry-store-uri", "sqlite:///other.db"],
+        &["--gunicorn-opts", "--timeout 3"],
+        &["--enable-workspaces"],
+        &["--dev"],
+    ] {
+        let call = w.matraz(&[&["mlflow", "server"], option].concat());
+        call.ends_with(2).says(&[&format!("`{}` is not supported yet", option[0])]);
+    }
+    let variables = [("MLFLOW_ARTIFACTS_ONLY", "true")];
+    w.matraz_with(&["server"], &variables)
+        .ends_with(2)
+        .says(&["`MLFLOW_ARTIFACTS_ONLY` is not supported yet"]);
+    w.matraz(&["mlflow", "models", "build-docker", "-m", "x"]).ends_with(2).says(&["`models build-docker`"]);
+    w.matraz(&["mlflow", "gc", "--jobs"]).ends_with(2).says(&["`--jobs` is not supported yet"]);
+    assert_eq!(w.files(), Vec::<String>::new());
+}
+
+#[test]
+fn the_doctor_keeps_secrets() {
+    let w = Workspace::git();
+    let variables = [("MLFLOW_TRACKING_TOKEN", "s3cret"), ("MLFLOW_EXPERIMENT_NAME", "wine")];
+    let call = w.matraz_with(&["mlflow", "doctor"], &variables).succeeds();
+    assert!(!call.out.contains("s3cret"));
+    call.prints(&["MLflow version: 3.18.0", "MLFLOW_EXPERIMENT_NAME: wine", "Tracking store: not there yet"]);
+    let masked = w.matraz_with(&["mlflow", "doctor", "--mask-envs"], &variables);
+    masked.succeeds().prints(&["MLFLOW_EXPERIMENT_NAME: ***"]);
+    assert_eq!(w.files(), Vec::<String>::new());
+}

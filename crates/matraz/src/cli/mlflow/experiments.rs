@@ -30,6 +30,9 @@ enum Command {
         /// Where its runs keep their artifacts [default: the store's artifact root]
         #[arg(short = 'l', long)]
         artifact_location: Option<String>,
+        /// Refused: traces are not archived
+        #[arg(long, hide = true)]
+        trace_archival_retention: Option<String>,
     },
     /// List experiments
     Search {
@@ -74,6 +77,13 @@ enum Command {
         #[command(flatten)]
         experiment: ById,
     },
+    /// Refused: it sets when traces are archived, which this program does not do
+    #[command(hide = true)]
+    Update {
+        /// What was asked for
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        asked: Vec<String>,
+    },
     /// Write all runs of an experiment as CSV
     Csv {
         #[command(flatten)]
@@ -112,9 +122,17 @@ enum Output {
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    let archives = matches!(
+        args.command,
+        Command::Update { .. } | Command::Create { trace_archival_retention: Some(_), .. }
+    );
+    if archives {
+        let message = "the archival of traces is not supported yet by matraz".to_owned();
+        return Err(CliError::Usage { message, hint: None }.into());
+    }
     let store = Store::open(app, matches!(args.command, Command::Create { .. }))?;
     let said = match args.command {
-        Command::Create { experiment_name: name, artifact_location } => {
+        Command::Create { experiment_name: name, artifact_location, .. } => {
             let mut body = json!({ "name": name });
             if let Some(location) = artifact_location {
                 body["artifact_location"] = location.into();
@@ -152,6 +170,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             store.post("experiments/restore", &json!({ "experiment_id": id }))?;
             format!("Experiment with id {id} has been restored.")
         }
+        // Refused above.
+        Command::Update { .. } => String::new(),
         Command::Csv { experiment, filename } => {
             csv::export(&store, &experiment.id(app)?, filename.as_deref())?
         }

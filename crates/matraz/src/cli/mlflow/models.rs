@@ -1,6 +1,7 @@
 //! `mlflow models`, `matraz models`
 
 pub mod predict;
+pub mod prepare_env;
 pub mod python;
 pub mod serve;
 
@@ -13,6 +14,7 @@ use matraz_loop::model_uri::{self, Found, ModelUri};
 use matraz_loop::{Error, Tracker};
 
 use crate::app::App;
+use crate::cli::CliError;
 use crate::exit::Exit;
 use crate::project::Project;
 
@@ -28,6 +30,25 @@ pub struct Args {
 pub enum Command {
     Serve(serve::Args),
     Predict(predict::Args),
+    PrepareEnv(prepare_env::Args),
+    #[command(hide = true)]
+    BuildDocker(NotYet),
+    #[command(hide = true)]
+    GenerateDockerfile(NotYet),
+    #[command(hide = true)]
+    UpdatePipRequirements(NotYet),
+}
+
+/// A command of MLflow that is not there yet
+#[derive(clap::Args, Debug)]
+pub struct NotYet {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    asked: Vec<String>,
+}
+
+fn not_yet(command: &str) -> Result<Exit, Failure> {
+    let message = format!("`models {command}` is not supported yet by matraz");
+    Err(CliError::Usage { message, hint: None }.into())
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
@@ -40,6 +61,10 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(&args, app),
             Self::Predict(args) => predict::run(&args, app),
+            Self::PrepareEnv(args) => prepare_env::run(&args, app),
+            Self::BuildDocker(_) => not_yet("build-docker"),
+            Self::GenerateDockerfile(_) => not_yet("generate-dockerfile"),
+            Self::UpdatePipRequirements(_) => not_yet("update-pip-requirements"),
         }
     }
 }

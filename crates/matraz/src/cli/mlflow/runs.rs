@@ -49,6 +49,15 @@ enum Command {
         #[arg(long)]
         run_id: String,
     },
+    /// Link traces to a run
+    LinkTraces {
+        /// The run
+        #[arg(long)]
+        run_id: String,
+        /// A trace; may be repeated, 100 times at most
+        #[arg(short, long, required = true)]
+        trace_id: Vec<String>,
+    },
     /// Create a run and end it at once
     #[command(group = ArgGroup::new("experiment"))]
     Create(Create),
@@ -112,6 +121,10 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         Command::Restore { run_id } => {
             store.post("runs/restore", &json!({ "run_id": run_id }))?;
             format!("Run with id {run_id} has been restored.")
+        }
+        Command::LinkTraces { run_id, trace_id } => {
+            store.post("traces/link-to-run", &json!({"trace_ids": trace_id, "run_id": run_id}))?;
+            format!("Successfully linked {} trace(s) to run '{run_id}'", trace_id.len())
         }
         Command::Create(new) => create(&store, new, app)?,
     };

@@ -8,6 +8,8 @@ use matraz_track::db::StoreUri;
 use matraz_track::{Service, ServiceOptions};
 
 use super::db::Schema;
+use super::models::serve::or_variable;
+use super::server_flags::{Refused, is_no};
 use crate::app::App;
 use crate::cli::CliError;
 use crate::exit::Exit;
@@ -37,24 +39,29 @@ pub struct Args {
     /// Pass artifacts through this server (the default)
     #[arg(long)]
     serve_artifacts: bool,
-    /// The address to listen on
-    #[arg(short = 'h', long, default_value = "127.0.0.1")]
-    host: String,
-    /// The port to listen on; 0 picks a free one
-    #[arg(short, long, default_value_t = 5000)]
-    port: u16,
+    /// The address to listen on [default: MLFLOW_HOST or 127.0.0.1]
+    #[arg(short = 'h', long)]
+    host: Option<String>,
+    /// The port to listen on; 0 picks a free one [default: MLFLOW_PORT or 5000]
+    #[arg(short, long)]
+    port: Option<u16>,
+    /// Threads that answer requests [default: MLFLOW_WORKERS or one for each processor]
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
     /// Host names that the server answers to, with `*`, comma-separated
     #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     allowed_hosts: Vec<String>,
     /// Origins whose pages may change things, comma-separated
     #[arg(long, value_name = "ORIGINS", value_delimiter = ',')]
     cors_allowed_origins: Vec<String>,
-    /// Who may frame the pages: SAMEORIGIN, DENY or NONE
-    #[arg(long, default_value = "SAMEORIGIN", value_parser = ["SAMEORIGIN", "DENY", "NONE"])]
-    x_frame_options: String,
+    /// Who may frame the pages: SAMEORIGIN (the default), DENY or NONE
+    #[arg(long, value_parser = ["SAMEORIGIN", "DENY", "NONE"])]
+    x_frame_options: Option<String>,
     /// Answer any host and origin, for a server behind a proxy that checks
     #[arg(long)]
     disable_security_middleware: bool,
+    #[command(flatten)]
+    refused: Refused,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -62,17 +69,21 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let options = options(&args, app)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Error::Runtime { source })?;
+    let host = args.host.clone().or_else(|| project::text(app.env.mlflow_host.as_ref()));
+    let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());
+    let port = or_variable(args.port, app.env.mlflow_port.as_ref(), "MLFLOW_PORT")?.unwrap_or(5000);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = or_variable(args.workers, app.env.mlflow_workers.as_ref(), "MLFLOW_WORKERS")? {
+        runtime.worker_threads(usize::from(threads).max(1));
+    }
+    let runtime = runtime.enable_all().build().map_err(|source| Error::Runtime { source })?;
     runtime.block_on(async {
         let service = Service::open(options).await?;
         let app_pages = service.guard(axum::Router::new().fallback(server::ui::serve));
         let router = service.router().fallback_service(app_pages);
         let started =
             |address| app.out.result(&format!("Matraz listens on http://{address} (Ctrl-C ends it)"));
-        let served = server::serve(router, &args.host, args.port, started).await;
+        let served = server::serve(router, &host, port, started).await;
         service.close().await;
         Ok(served.map(|()| Exit::OK)?)
     })
@@ -90,6 +101,7 @@ fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
     };
     let configured = settings.tracking.clone().unwrap_or_default();
     let asked = args.backend_store_uri.clone().or_else(|| text(&app.env.mlflow_backend_store_uri));
+    args.refused.check(asked.as_deref(), app)?;
     let store = match asked {
         Some(uri) => store(&uri, &app.cwd)?,
         None => store(configured.uri.as_deref().unwrap_or(tracker::DEFAULT_STORE), &base)?,
@@ -101,22 +113,28 @@ fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
     };
     let mut options = ServiceOptions::new(store, destination);
     options.new_head = args.schema.head();
-    if args.no_serve_artifacts {
+    let variable_says_no = text(&app.env.mlflow_serve_artifacts).is_some_and(|value| is_no(&value));
+    if args.no_serve_artifacts || (variable_says_no && !args.serve_artifacts) {
         options.artifacts_destination = None;
         options.artifact_root = base.join("mlruns").display().to_string();
     }
-    if let Some(root) = &args.default_artifact_root {
-        options.artifact_root.clone_from(root);
+    let root = args.default_artifact_root.clone().or_else(|| text(&app.env.mlflow_default_artifact_root));
+    if let Some(root) = root {
+        options.artifact_root = root;
     }
     let listed = |given: &[String], variable| {
         let listed = text(variable).map(|v| v.split(',').map(|part| part.trim().to_owned()).collect());
         if given.is_empty() { listed.unwrap_or_default() } else { given.to_vec() }
     };
-    options.security.enabled = !args.disable_security_middleware;
+    let disabled =
+        text(&app.env.mlflow_server_disable_security_middleware).is_some_and(|value| !is_no(&value));
+    options.security.enabled = !(args.disable_security_middleware || disabled);
     options.security.allowed_hosts = listed(&args.allowed_hosts, &app.env.mlflow_server_allowed_hosts);
     options.security.allowed_origins =
         listed(&args.cors_allowed_origins, &app.env.mlflow_server_cors_allowed_origins);
-    options.security.x_frame_options = (args.x_frame_options != "NONE").then(|| args.x_frame_options.clone());
+    let frames = args.x_frame_options.clone().or_else(|| text(&app.env.mlflow_server_x_frame_options));
+    let frames = frames.unwrap_or_else(|| "SAMEORIGIN".to_owned()).to_uppercase();
+    options.security.x_frame_options = Some(frames).filter(|who| who != "NONE");
     Ok(options)
 }
 

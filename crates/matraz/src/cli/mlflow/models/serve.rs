@@ -92,7 +92,7 @@ pub fn run(args: &Args, app: &App) -> Result<Exit, Failure> {
 }
 
 /// The value of an option, or of the variable that stands for it.
-fn or_variable<T: std::str::FromStr>(
+pub fn or_variable<T: std::str::FromStr>(
     given: Option<T>,
     variable: Option<&std::ffi::OsString>,
     name: &str,
