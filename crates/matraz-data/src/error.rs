@@ -850,7 +850,7 @@ impl Explain for Error {
             Self::IgnoredOutput { .. } => Some("change the pattern, or move the data".into()),
             Self::GitIgnoredFile { .. } => Some("take it out of `.gitignore`: git must keep it".into()),
             Self::NoSuchFile { path } if path.ends_with(crate::stage::PIPELINE_FILE) => Some(
-                "name a stage or a `dvc.yaml`, go to a folder that has one, or use `-P` for all pipelines"
+                "name a stage, or a `dvc.yaml` or `.dvc` file, or go to a folder with a `dvc.yaml`; `repro -P` takes all"
                     .into(),
             ),
             Self::MissingDependency { .. } => Some("make it, or fetch it with `matraz pull`".into()),

@@ -259,7 +259,7 @@ pub fn names_below(folder: &Path, ignore: &Ignore) -> Result<Vec<(String, bool)>
                 }
                 continue;
             }
-            if name == DVCIGNORE {
+            if name == DVCIGNORE && !rules.matches(&at.join(name), false) {
                 return Err(Error::IgnoreFileInData { folder: at });
             }
             // What a killed process left half-written is no data.

@@ -29,7 +29,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// Reads all `dvc.yaml`, `dvc.lock` and `.dvc` files of the project. Folders that are outputs are not entered.
+    /// Reads all `dvc.yaml`, `dvc.lock` and `.dvc` files of the project. Folders that are outputs are not entered, and
+    /// what git ignores (a virtual environment, a checkout of something else) is not looked at.
     pub fn load(repo: &Repo) -> Result<Self> {
         let view = View::workspace(repo);
         let ignore = repo.ignore();
@@ -46,7 +47,11 @@ impl Index {
                 let path = entry.path();
                 if kind.is_dir() {
                     folders.push(path);
-                } else if is_project_file(&path) && !rules.matches(&path, false) && path.is_file() {
+                } else if is_project_file(&path)
+                    && !rules.matches(&path, false)
+                    && path.is_file()
+                    && !is_git_ignored(repo, &path)?
+                {
                     files.push(path);
                 }
             }
@@ -61,7 +66,10 @@ impl Index {
             folders.sort();
             // The last one is taken first.
             for path in folders.into_iter().rev() {
-                if !outs.contains(&path) && !ignore.skips_folder(&rules, &path) {
+                if !outs.contains(&path)
+                    && !ignore.skips_folder(&rules, &path)
+                    && !is_git_ignored(repo, &path)?
+                {
                     pending.push(path);
                 }
             }
@@ -73,6 +81,7 @@ impl Index {
     /// Reads one `dvc.yaml` or `.dvc` file (and the lock file beside it).
     pub fn load_file(repo: &Repo, file: &Path) -> Result<Self> {
         let mut index = Self::default();
+        refuse_git_ignored(repo, file)?;
         index.read(&View::workspace(repo), repo.ignore(), file)?;
         let is_dataset = |dep: &stage::Dependency| matches!(dep.source, stage::Source::Dataset(_));
         if index.stages.iter().flat_map(|stage| &stage.deps).any(is_dataset) {
@@ -153,9 +162,6 @@ impl Index {
 
     fn read(&mut self, view: &View<'_>, ignore: &Ignore, file: &Path) -> Result<()> {
         let repo = view.repo;
-        if view.is_workspace() {
-            refuse_git_ignored(repo, file)?;
-        }
         let Some(text) = view.read_text(file)? else {
             return Err(Error::NoSuchFile { path: file.to_path_buf() });
         };
@@ -305,10 +311,12 @@ fn check_ignored(ignore: &Ignore, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+fn is_git_ignored(repo: &Repo, path: &Path) -> Result<bool> {
+    repo.git.as_ref().map_or(Ok(false), |git| git.is_ignored(path))
+}
+
 fn refuse_git_ignored(repo: &Repo, file: &Path) -> Result<()> {
-    if let Some(git) = &repo.git
-        && git.is_ignored(file)?
-    {
+    if is_git_ignored(repo, file)? {
         return Err(Error::GitIgnoredFile { path: file.to_path_buf() });
     }
     Ok(())

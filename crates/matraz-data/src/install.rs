@@ -79,6 +79,35 @@ pub fn merge_driver(repo: &Repo, program: &str) -> Result<Option<PathBuf>> {
     Ok(Some(path))
 }
 
+/// Takes out what [`hooks`] and [`merge_driver`] wrote for this program into the hooks of git and `.gitattributes`.
+/// Hooks of others stay. Returns `.gitattributes` when it was changed.
+pub fn uninstall(repo: &Repo, program: &str) -> Result<Option<PathBuf>> {
+    let Some(git) = &repo.git else { return Ok(None) };
+    let folder = git.hooks_folder()?;
+    for name in HOOKS {
+        let path = folder.join(name);
+        let there = matraz_base::file::read_if_present(&path).map_err(Error::io("read", &path))?;
+        if there.is_some_and(|there| there.contains(&format!("\nexec {program} git-hook {name} "))) {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    let path = repo.root.join(".gitattributes");
+    let Some(before) = matraz_base::file::read_if_present(&path).map_err(Error::io("read", &path))? else {
+        return Ok(None);
+    };
+    let is_ours = |line: &str| ATTRIBUTES.iter().any(|(_, ours)| line.trim() == *ours);
+    let text: String = before.split_inclusive('\n').filter(|line| !is_ours(line)).collect();
+    if text == before {
+        return Ok(None);
+    }
+    if text.is_empty() {
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    } else {
+        matraz_base::file::write(&path, text.as_bytes()).map_err(Error::io("write", &path))?;
+    }
+    Ok(Some(path))
+}
+
 /// Adds the hooks to the configuration of the `pre-commit` tool. With the program `dvc` these are DVC's own hooks, which
 /// that tool fetches; else hooks that call the program of this machine.
 pub fn pre_commit_tool(git: &Git, program: &str, dvc_version: &str) -> Result<()> {

@@ -74,11 +74,13 @@ fn move_output(
     let locked = [source.as_path(), target.as_path()].into_iter();
     let _locks = repo.lock_paths("move", locked, interrupt.flag())?;
     let mut report = Report { missing: source.symlink_metadata().is_err(), ..Report::default() };
+    if !report.missing {
+        fs::rename(&source, &target).map_err(Error::io("move", &source))?;
+    }
     if let Some(git) = &repo.git {
         report.changed.extend(git.stop_ignoring(&source)?);
     }
     if !report.missing {
-        fs::rename(&source, &target).map_err(Error::io("move", &source))?;
         store(repo, &moved, &target, &mut report, progress, interrupt)?;
     }
     if let Some(git) = &repo.git {

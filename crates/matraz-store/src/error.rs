@@ -72,7 +72,8 @@ impl Error {
 impl Explain for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unsupported { .. } | Self::NotALocation { .. } => Kind::Settings,
+            Self::Unsupported { .. } => Kind::Unusable,
+            Self::NotALocation { .. } => Kind::Settings,
             Self::BadKey { .. } => Kind::Denied,
             Self::Missing { .. } => Kind::Missing,
             Self::WrongSize { .. } => Kind::Corrupt,

@@ -149,17 +149,18 @@ fn run_as<C: CommandLine>(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
     };
     log_to_stderr(globals.verbose, &env);
     let cd = globals.cd.clone();
-    let dvc_failure = line.dvc_failure();
     let out = Printer::new(volume, &env);
     let cwd = match folder(cd) {
         Ok(cwd) => cwd,
         Err(error) => {
             out.error(&render::error(&error, grammar, &PathBuf::new(), false));
-            return exit::code(grammar, error.kind(), dvc_failure);
+            // No command of DVC catches this one.
+            return exit::code(grammar, error.kind(), 255);
         }
     };
     let interrupt = Interrupt::new();
     listen(&interrupt);
+    let dvc_failure = line.dvc_failure();
     let app = App { grammar, env, cwd, out, interrupt };
     match line.run(&app) {
         Ok(exit) => exit.0,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use matraz_base::{Map, Value};
 
 use super::data::Snapshot;
-use crate::index::Index;
+use crate::index::{Index, is_project_file};
 use crate::stage::address::join;
 use crate::stage::params;
 use crate::{Error, Repo, Result};
@@ -103,7 +103,7 @@ pub(super) fn expand(path: &Path) -> Result<Vec<PathBuf>> {
             let path = entry.map_err(Error::io("read", &folder))?.path();
             if path.is_dir() {
                 pending.push(path);
-            } else {
+            } else if !is_project_file(&path) {
                 files.push(path);
             }
         }

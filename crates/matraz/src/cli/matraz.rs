@@ -1,5 +1,6 @@
 //! Matraz's own grammar: DVC's verbs at the top level, MLflow's noun groups, and what only Matraz has.
 
+pub mod artifacts;
 pub mod completion;
 pub mod example;
 pub mod gate;
@@ -42,6 +43,7 @@ enum Command {
     Data(dvc::Shared),
     #[command(flatten)]
     Track(mlflow::Shared),
+    Artifacts(artifacts::Args),
     Logs(logs::Args),
     Runs(runs::Args),
     Gate(gate::Args),
@@ -105,6 +107,7 @@ impl CommandLine for Cli {
             Command::Init(args) => init::run(args, app),
             Command::Gen(args) => reference::run(args, app),
             Command::Example(args) => example::run(args, app),
+            Command::Artifacts(args) => artifacts::run(args, app),
             Command::Logs(args) => logs::run(args, app),
             Command::Runs(args) => runs::run(args, app),
             Command::Gate(args) => gate::run(args, app),

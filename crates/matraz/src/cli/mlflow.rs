@@ -35,6 +35,7 @@ pub struct Cli {
 enum Command {
     #[command(flatten)]
     Shared(Shared),
+    Artifacts(artifacts::Args),
     Runs(runs::Args),
     Models(models::Args),
     Gc(gc::Args),
@@ -47,7 +48,6 @@ pub enum Shared {
     Server(Box<server::Args>),
     Ui(Box<server::Args>),
     Experiments(experiments::Args),
-    Artifacts(artifacts::Args),
     Db(db::Args),
 }
 
@@ -57,7 +57,6 @@ impl Shared {
         match self {
             Self::Server(args) | Self::Ui(args) => server::run(*args, app),
             Self::Experiments(args) => experiments::run(args, app),
-            Self::Artifacts(args) => artifacts::run(args, app),
             Self::Db(args) => db::run(args, app),
         }
     }
@@ -71,6 +70,7 @@ impl CommandLine for Cli {
     fn run(self, app: &App) -> Result<Exit, Failure> {
         match self.command {
             Command::Shared(command) => command.run(app),
+            Command::Artifacts(args) => artifacts::run(args, app),
             Command::Runs(args) => runs::run(args, app),
             Command::Models(args) => models::run(args, app),
             Command::Gc(args) => gc::run(args, app),

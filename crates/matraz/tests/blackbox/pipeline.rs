@@ -292,3 +292,27 @@ fn stages_and_the_graph_are_listed_as_json() {
         .says(&["name not provided", "failed to freeze 'nobody'"]);
     assert!(w.read("dvc.yaml").contains("frozen: true"));
 }
+
+#[test]
+fn a_reproduction_that_waited_for_another_one_does_not_run_again_what_that_has_made() {
+    let w = Workspace::project();
+    w.write(
+        "dvc.yaml",
+        "stages:\n  slow:\n    cmd: echo ran >> log; sleep 2; echo 1 > out\n    outs: [out]\n",
+    );
+    let mut first = w.start(&["repro"]);
+    let begun = Instant::now();
+    while !w.path("log").exists() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    w.matraz(&["repro"]).succeeds().says(&["waiting for"]);
+    assert!(first.wait().unwrap().success());
+    assert_eq!(w.read("log"), "ran\n");
+}
+
+#[test]
+fn what_a_stage_occupies_is_checked_for_one_job_too() {
+    let w = Workspace::project();
+    w.write("dvc.yaml", "stages:\n  s:\n    cmd: echo 1\n    meta: {matraz: {slots: 1}}\n");
+    w.matraz(&["repro"]).fails().says(&["needs a `pool`"]);
+}

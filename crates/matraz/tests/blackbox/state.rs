@@ -87,6 +87,60 @@ fn moved_data_keep_their_notes_and_replace_nothing() {
 }
 
 #[test]
+fn what_git_ignores_is_no_part_of_the_project() {
+    let w = Workspace::project();
+    w.write(".gitignore", ".venv/\nold.dvc\n");
+    w.write(".venv/lib/dvc.yaml", "stages: {broken\n");
+    w.write("old.dvc", "outs:\n- path: old\n");
+    assert_eq!(w.matraz(&["status", "--json"]).succeeds().json(), serde_json::json!({}));
+    w.matraz(&["dvc", "repro", "old.dvc"]).ends_with(255).says(&["old.dvc"]);
+}
+
+#[test]
+fn lists_are_there_as_json() {
+    let w = changed_project();
+    w.write(".dvcignore", "*.log\n");
+    let json = |words: &[&str]| w.matraz(words).succeeds().json();
+    assert_eq!(
+        json(&["check-ignore", "--json", "a.log", "b"]),
+        serde_json::json!([
+            {"path": "a.log", "ignored": true, "pattern": ".dvcignore:1:*.log"},
+            {"path": "b", "ignored": false, "pattern": null},
+        ])
+    );
+    w.matraz(&["config", "core.remote", "r"]).succeeds();
+    let file = w.root().join(".dvc/config").display().to_string();
+    assert_eq!(
+        json(&["config", "-l", "--project", "--json"]),
+        serde_json::json!([{"option": "core.remote", "value": "r", "file": file}])
+    );
+    assert_eq!(json(&["cache", "dir", "--json"])["dir"], w.root().join(".dvc/cache").display().to_string());
+    assert!(json(&["plots", "templates", "--json"]).as_array().unwrap().contains(&"linear".into()));
+    assert_eq!(json(&["version", "--json"])["project"]["git"], true);
+    let listed = json(&["list-url", "--json", "data"]);
+    assert!(listed.as_array().unwrap().iter().any(|entry| entry["path"] == "a"), "{listed}");
+    assert_eq!(json(&["du", "--json", ".", "data"]).as_array().unwrap().last().unwrap()["path"], "data");
+    fs::remove_file(w.path("sub/raw")).unwrap();
+    assert_eq!(
+        json(&["checkout", "--json", "sub/raw.dvc"]),
+        serde_json::json!({"modified": 0, "added": 1, "deleted": 0, "outs": [{"path": "sub/raw", "change": "added"}]})
+    );
+    w.matraz(&["dvc", "check-ignore", "--json", "b"]).ends_with(254).says(&["--json"]);
+}
+
+#[test]
+fn destroy_takes_hooks_and_attributes_back() {
+    let w = Workspace::project();
+    w.write(".gitattributes", "*.png binary\n");
+    w.matraz(&["install"]).succeeds();
+    w.write(".git/hooks/pre-commit", "#!/bin/sh\nexec mine\n");
+    assert!(w.read(".gitattributes").contains("merge=matraz"));
+    w.matraz(&["destroy", "-f"]).succeeds();
+    assert_eq!(w.read(".gitattributes"), "*.png binary\n");
+    assert!(!w.path(".git/hooks/pre-push").exists() && w.path(".git/hooks/pre-commit").exists());
+}
+
+#[test]
 fn destroy_leaves_the_data_behind() {
     let w = changed_project();
     w.matraz(&["config", "cache.type", "symlink"]).succeeds();

@@ -6,7 +6,7 @@ use matraz_data::source::artifact::{self, Get};
 use matraz_data::source::get::storage_url;
 use matraz_data::stage::address::relative;
 
-use super::source::{SettingsArgs, end, given, threads};
+use super::source::{CopyArgs, SettingsArgs, end, given, threads};
 use crate::app::App;
 use crate::cli::CliError;
 use crate::exit::Exit;
@@ -23,9 +23,9 @@ enum Command {
     Get(GetArgs),
 }
 
-/// Copy an artifact out of a repository
+/// Copy an artifact that a repository names in `dvc.yaml` out of it
 #[derive(clap::Args, Debug)]
-struct GetArgs {
+pub struct GetArgs {
     /// The repository: a folder, or an address that git can clone
     url: String,
     /// `NAME` or `FOLDER:NAME`, as `dvc.yaml` has it
@@ -36,25 +36,20 @@ struct GetArgs {
     /// The stage of its life that tags give it
     #[arg(long, value_name = "STAGE", num_args = 0..=1)]
     stage: Option<Option<String>>,
-    /// Where to put it
-    #[arg(short, long, value_name = "PATH", num_args = 0..=1)]
-    out: Option<Option<String>>,
-    /// Print where the data are stored, and copy nothing
-    #[arg(long)]
-    show_url: bool,
-    /// How many files to copy at a time
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<usize>,
-    /// Replace what is in the way
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    copy: CopyArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let Command::Get(args) = args.command;
-    if args.show_url {
+    get(args, app)
+}
+
+/// `artifacts get`, also in Matraz's own grammar.
+pub fn get(args: GetArgs, app: &App) -> Result<Exit, Failure> {
+    if args.copy.show_url {
         return copy(args, app);
     }
     let what = format!("failed to get '{}' from '{}'", args.name, args.url);
@@ -67,15 +62,15 @@ fn copy(args: GetArgs, app: &App) -> Result<Exit, Failure> {
         name: args.name,
         version: given(args.rev),
         stage: given(args.stage),
-        out: given(args.out),
-        force: args.force,
-        threads: threads(args.jobs),
+        out: given(args.copy.out),
+        force: args.copy.force,
+        threads: threads(args.copy.jobs),
     };
     if get.version.is_some() && get.stage.is_some() {
         let message = "artifact version and stage are mutually exclusive".into();
         return Err(CliError::Refused { message, kind: Kind::Conflict }.into());
     }
-    if args.show_url {
+    if args.copy.show_url {
         let (request, path) = artifact::locate(&get, &app.cwd, &app.places())?;
         app.out.result(&storage_url(&request, &path, &app.cwd, &app.places())?);
         return Ok(Exit::OK);

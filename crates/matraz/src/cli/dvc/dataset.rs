@@ -2,9 +2,11 @@
 
 use clap::Subcommand;
 use matraz_base::{Failure, Kind, Map, Value};
+use matraz_data::Error;
 use matraz_data::dataset::{self, Updated};
 use matraz_data::stage::dataset::{Dataset, Kind as Place};
 
+use super::plots::caught;
 use super::project::{Project, say_how_to_track};
 use super::source::given;
 use crate::app::App;
@@ -93,7 +95,11 @@ fn update(args: UpdateArgs, app: &App) -> Result<Exit, Failure> {
     let project = Project::open(app)?;
     let rev = given(args.rev);
     let updated =
-        dataset::update(&project.repo, &args.name, rev.as_deref(), &app.cwd, &app.out, &app.interrupt)?;
+        dataset::update(&project.repo, &args.name, rev.as_deref(), &app.cwd, &app.out, &app.interrupt);
+    let updated = match updated {
+        Err(error @ Error::NoSuchDataset { .. }) => return caught(error, app),
+        other => other?,
+    };
     let name = &updated.dataset.name;
     app.out.line(&match &updated.before {
         None => first_time("Updating", &updated),

@@ -3,7 +3,7 @@
 use matraz_base::Failure;
 use matraz_data::source::get::{self, Get};
 
-use super::source::{SettingsArgs, end, given, threads, uncaught};
+use super::source::{CopyArgs, SettingsArgs, end, given, threads, uncaught};
 use crate::app::App;
 use crate::exit::Exit;
 
@@ -14,28 +14,18 @@ pub struct Args {
     url: String,
     /// A file or folder there
     path: String,
-    /// Where to put it
-    #[arg(short, long, value_name = "PATH", num_args = 0..=1)]
-    out: Option<Option<String>>,
     /// The revision: a commit, branch or tag
     #[arg(long, value_name = "REVISION", num_args = 0..=1)]
     rev: Option<Option<String>>,
-    /// Print where the data are stored, and copy nothing
-    #[arg(long)]
-    show_url: bool,
-    /// How many files to copy at a time
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<usize>,
-    /// Replace what is in the way
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    copy: CopyArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let request = args.settings.request(&args.url, args.rev)?;
-    if args.show_url {
+    if args.copy.show_url {
         let found = get::storage_url(&request, &args.path, &app.cwd, &app.places());
         return uncaught(app, found.map(|url| app.out.result(&url)));
     }
@@ -43,9 +33,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let get = Get {
         request,
         path: args.path,
-        out: given(args.out),
-        force: args.force,
-        threads: threads(args.jobs),
+        out: given(args.copy.out),
+        force: args.copy.force,
+        threads: threads(args.copy.jobs),
     };
     let outcome = get::get(&get, &app.cwd, &app.places(), &app.out, &app.interrupt);
     end(app, &what, 255, outcome.map(|_| Exit::OK).map_err(Failure::from))

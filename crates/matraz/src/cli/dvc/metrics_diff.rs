@@ -9,7 +9,7 @@ use matraz_data::compare::diff::{self, Differences, Values};
 use matraz_data::compare::metrics;
 use matraz_data::stage::address::{join, relative};
 use matraz_data::view::View;
-use matraz_data::{Repo, Result};
+use matraz_data::{Error, Repo, Result};
 
 use super::metrics_show::{cell, chosen};
 use crate::app::App;
@@ -78,11 +78,13 @@ pub fn compare(
     unchanged: bool,
     load: Load<'_>,
 ) -> Result<Differences> {
-    if repo.git.as_ref().is_none_or(|git| git.head_commit().is_none()) {
+    let git = repo.git.as_ref().ok_or_else(|| Error::NotInGit { root: repo.root.clone() })?;
+    if git.head_commit().is_none() {
         return Ok(Differences::new());
     }
     let views = [View::at(repo, revisions[0])?, View::at(repo, revisions[1])?];
-    if views[0].same_moment(&views[1]) {
+    // A commit against itself has values; under two names DVC finds none.
+    if views[0].same_moment(&views[1]) && revisions[0] != revisions[1] {
         return Ok(Differences::new());
     }
     let mut sides: Vec<Values> = Vec::new();

@@ -24,6 +24,11 @@ impl Project {
         Ok(Self { repo, _lock: lock })
     }
 
+    /// The project without its lock.
+    pub fn unlocked(self) -> Repo {
+        self.repo
+    }
+
     /// The same project, working with this number of threads when one is given.
     pub fn with_threads(self, jobs: Option<usize>) -> Self {
         Self { repo: self.repo.with_threads(jobs), ..self }

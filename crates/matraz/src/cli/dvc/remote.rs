@@ -8,6 +8,7 @@ use matraz_data::config::{Config, LEVELS, Level, SectionName};
 use super::config::{LevelArgs, read, setting};
 use crate::app::App;
 use crate::exit::Exit;
+use crate::names::Grammar;
 
 /// Set up the places that data are pushed to
 #[derive(clap::Args, Debug)]
@@ -86,6 +87,7 @@ enum Command {
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let mut config = read(app)?;
+    let as_dvc = app.grammar == Grammar::Dvc;
     match args.command {
         Command::Add { name, url, default, force, level } => {
             let name = name.to_lowercase();
@@ -148,10 +150,10 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             })?;
         }
         Command::Remove { name, level } => {
-            remove(&mut config, &name, level.chosen().unwrap_or(Level::Project))?
+            remove(&mut config, &name, level.chosen().unwrap_or(Level::Project), as_dvc)?
         }
         Command::Rename { name, new, level } => {
-            rename(&mut config, &name, &new, level.chosen().unwrap_or(Level::Project))?;
+            rename(&mut config, &name, &new, level.chosen().unwrap_or(Level::Project), as_dvc)?;
         }
     }
     Ok(Exit::OK)
@@ -229,23 +231,25 @@ fn in_columns(text: &str) -> String {
 }
 
 /// Removes a remote, and the defaults of this level and the stronger ones that name it.
-fn remove(config: &mut Config, name: &str, level: Level) -> Result<(), Error> {
+fn remove(config: &mut Config, name: &str, level: Level, as_dvc: bool) -> Result<(), Error> {
     let name = name.to_lowercase();
     config.edit(level, |file| {
         if file.remove_section(&SectionName::remote(&name)) { Ok(()) } else { Err(missing(&name)) }
     })?;
-    for at in LEVELS.into_iter().rev().take_while(|at| *at >= level) {
+    for at in stronger(config, level) {
         if default_of(config, Some(at)).as_deref() == Some(&name) {
             config.edit(at, |file| {
                 file.unset(&core(), "remote");
                 Ok(())
             })?;
+        } else if as_dvc {
+            config.edit(at, |_| Ok(()))?;
         }
     }
     Ok(())
 }
 
-fn rename(config: &mut Config, name: &str, new: &str, level: Level) -> Result<(), Error> {
+fn rename(config: &mut Config, name: &str, new: &str, level: Level, as_dvc: bool) -> Result<(), Error> {
     let (old, new) = (name.to_lowercase(), new.to_lowercase());
     let (from, to) = (SectionName::remote(&old), SectionName::remote(&new));
     if config.remote(&new).is_some() {
@@ -258,15 +262,24 @@ fn rename(config: &mut Config, name: &str, new: &str, level: Level) -> Result<()
         file.rename_section(&from, &to);
         Ok(())
     })?;
-    for at in LEVELS.into_iter().rev().take_while(|at| *at >= level) {
+    for at in stronger(config, level) {
         if default_of(config, Some(at)).as_deref() == Some(&old) {
             config.edit(at, |file| {
                 file.set(&core(), "remote", setting(&new));
                 Ok(())
             })?;
+        } else if as_dvc {
+            config.edit(at, |_| Ok(()))?;
         }
     }
     Ok(())
+}
+
+/// The level and those that go before it, the strongest first, as far as there is a place for their files. DVC makes
+/// the files that it looks through.
+fn stronger(config: &Config, level: Level) -> Vec<Level> {
+    let all = LEVELS.into_iter().rev().take_while(|at| *at >= level);
+    all.filter(|at| config.path(*at).is_some()).collect()
 }
 
 #[cfg(test)]

@@ -73,6 +73,9 @@ pub struct Args {
     /// How many stages may run at the same time
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
+    /// The files that `stage add` has written, when it runs the new stage.
+    #[arg(skip)]
+    added: Option<Vec<PathBuf>>,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
@@ -118,6 +121,14 @@ fn recorded_line(recorded: &Recorded) -> String {
     format!("Recorded {how} {} in experiment {}{reached}", recorded.run_name, recorded.experiment)
 }
 
+/// Runs a stage that `stage add` has just written into these files, and it alone.
+pub fn run_new_stage(name: &str, added: Vec<PathBuf>, app: &App) -> Result<Exit, Failure> {
+    run(
+        Args { targets: vec![name.to_owned()], single_item: true, added: Some(added), ..Args::default() },
+        app,
+    )
+}
+
 /// Reproduces under the eyes of `watcher`, and says what came of it.
 pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> Result<Exit, Failure> {
     let interactive = args.interactive || repo.config.flag("core", "interactive", false);
@@ -156,7 +167,7 @@ pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> 
         },
     };
     let report = pipeline::run(repo, &options, watcher, &app.out, &app.interrupt)?;
-    tell(app, repo, &report);
+    tell(app, repo, report, args.added.as_deref());
     Ok(Exit::OK)
 }
 
@@ -183,8 +194,14 @@ fn environment(app: &App, repo: &Repo) -> Vec<(String, String)> {
     variables
 }
 
-fn tell(app: &App, repo: &Repo, report: &RunReport) {
+fn tell(app: &App, repo: &Repo, mut report: RunReport, added: Option<&[PathBuf]>) {
+    report.to_track.extend_from_slice(added.unwrap_or_default());
+    report.to_track.sort();
+    report.to_track.dedup();
     say_how_to_track(app, repo, &report.to_track);
+    if added.is_some() {
+        return;
+    }
     if report.reproduced.is_empty() {
         app.out.say("Data and pipelines are up to date.");
     } else {
@@ -204,18 +221,6 @@ pub fn ask(app: &App, question: &str) -> bool {
 }
 
 impl Args {
-    /// The call for one stage.
-    pub fn only(target: &str, reach: Reach) -> Self {
-        Self {
-            targets: vec![target.to_owned()],
-            single_item: reach == Reach::Single,
-            downstream: reach == Reach::Downstream,
-            pipeline: reach == Reach::Pipeline,
-            all_pipelines: reach == Reach::All,
-            ..Self::default()
-        }
-    }
-
     fn reach(&self) -> Reach {
         match self {
             Self { all_pipelines: true, .. } => Reach::All,

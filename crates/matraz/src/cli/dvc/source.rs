@@ -41,6 +41,23 @@ impl SettingsArgs {
     }
 }
 
+/// Where a copy goes, and how it is made.
+#[derive(clap::Args, Clone, Debug)]
+pub struct CopyArgs {
+    /// Where to put it
+    #[arg(short, long, value_name = "PATH", num_args = 0..=1)]
+    pub out: Option<Option<String>>,
+    /// Print where the data are stored, and copy nothing
+    #[arg(long)]
+    pub show_url: bool,
+    /// How many files to copy at a time
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Replace what is in the way
+    #[arg(short, long)]
+    pub force: bool,
+}
+
 /// The value of an option that may stand without one.
 pub fn given(option: Option<Option<String>>) -> Option<String> {
     option.flatten().filter(|text| !text.is_empty())

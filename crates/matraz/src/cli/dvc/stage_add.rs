@@ -1,14 +1,15 @@
 //! `dvc stage add`
 
 use matraz_base::{Failure, Progress};
-use matraz_data::pipeline::Reach;
 use matraz_data::stage::edit::{self, NewOutput, NewStage};
 use matraz_data::stage::{OutputKind, PARAMS_FILE, PIPELINE_FILE, PlotProps};
 
 use super::project::{Project, say_how_to_track};
 use super::repro;
 use crate::app::App;
+use crate::cli::CliError;
 use crate::exit::Exit;
+use crate::names::Grammar;
 
 /// Add a stage to the dvc.yaml of this folder
 #[derive(clap::Args, Debug)]
@@ -77,15 +78,28 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         always_changed: args.always_changed,
         desc: args.desc.clone(),
     };
+    if let Some(word) = args.command.first().filter(|word| word.starts_with('-')) {
+        let hint = Some("a command stands behind all options".to_owned());
+        return Err(CliError::Usage { message: format!("`stage add` has no option `{word}`"), hint }.into());
+    }
     let project = Project::open(app)?;
-    let (_, mut files) = edit::add(&project.repo, &app.cwd, &new, args.force)?;
+    let (stage, mut files) = edit::add(&project.repo, &app.cwd, &new, args.force)?;
     files.sort();
     files.dedup();
     project.repo.stage_for_git(&files)?;
     app.out.say(&format!("Added stage '{}' in '{PIPELINE_FILE}'", new.name));
     if args.run {
-        drop(project);
-        return repro::run(repro::Args::only(&new.name, Reach::Single), app);
+        // The reproduction takes the lock anew.
+        let repo = project.unlocked();
+        let ran = repro::run_new_stage(&new.name, files.clone(), app);
+        if let (true, Grammar::Dvc, Some(git)) = (ran.is_err(), app.grammar, &repo.git)
+            && files.iter().any(|file| file.ends_with(".gitignore"))
+        {
+            for out in stage.outs.iter().filter(|out| out.cache) {
+                git.stop_ignoring(&out.path)?;
+            }
+        }
+        return ran;
     }
     say_how_to_track(app, &project.repo, &files);
     Ok(Exit::OK)

@@ -50,7 +50,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let cloud = args.cloud || args.remote.is_some();
     if !cloud {
         let mut meaningless = args.revisions.given();
-        meaningless.extend(args.jobs.map(|_| "--jobs"));
+        meaningless.extend(args.jobs.filter(|jobs| *jobs > 0).map(|_| "--jobs"));
         if !meaningless.is_empty() {
             let options = meaningless.join(", ");
             let message = format!("the following options are meaningless for local status: {options}");

@@ -18,11 +18,12 @@ use crate::printer::Volume;
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    pub command: Command,
 }
 
+/// What can be done with the artifacts of runs.
 #[derive(Subcommand, Debug)]
-enum Command {
+pub enum Command {
     /// List the files and folders directly below a run's artifacts or a folder of them
     List {
         /// The run
