@@ -16,7 +16,7 @@ use crate::cache::{Cache, Corrupted, Object};
 use crate::checkout::{self, Wanted};
 use crate::hash::digest::Meta;
 use crate::hash::tree::{Entry, Tree};
-use crate::index::{Index, is_project_file};
+use crate::index::{Index, is_project_file, refuse_git_ignored};
 use crate::pipeline::graph::Graph;
 use crate::remote::Remote;
 use crate::repo::DVC_DIR;
@@ -284,6 +284,7 @@ pub(crate) fn check_graph<'s>(
     let mut all: IndexMap<&Address, &Stage> =
         index.stages.iter().map(|stage| (&stage.address, stage)).collect();
     for stage in stages {
+        refuse_git_ignored(repo, &stage.address.file)?;
         all.insert(&stage.address, stage);
     }
     let all: Vec<Stage> = all.into_values().cloned().collect();

@@ -315,7 +315,7 @@ fn is_git_ignored(repo: &Repo, path: &Path) -> Result<bool> {
     repo.git.as_ref().map_or(Ok(false), |git| git.is_ignored(path))
 }
 
-fn refuse_git_ignored(repo: &Repo, file: &Path) -> Result<()> {
+pub(crate) fn refuse_git_ignored(repo: &Repo, file: &Path) -> Result<()> {
     if is_git_ignored(repo, file)? {
         return Err(Error::GitIgnoredFile { path: file.to_path_buf() });
     }

@@ -209,7 +209,24 @@ impl Dag {
     /// Boxes with lines between them, for a terminal.
     pub fn to_boxes(&self) -> String {
         let drawn: Vec<String> = self.parts().iter().map(|part| self.only(part).draw()).collect();
-        drawn.join("\n")
+        drawn.concat()
+    }
+
+    /// One node below the other, in the columns in which DVC has them.
+    fn draw_chain(&self, layer: &[usize]) -> String {
+        let width_of = |n: usize| self.nodes[n].chars().count() + 4;
+        let widest = (0..self.nodes.len()).map(width_of).max().unwrap_or(0);
+        // Python rounds a half to the even neighbour.
+        let half = |width: usize| (width / 2) + usize::from(width % 4 == 3);
+        let middle = half(widest);
+        let mut canvas = Canvas(vec![vec![' '; widest + 1]; layer.len() * 6 - 3]);
+        for &(from, to) in &self.edges {
+            canvas.line((middle, layer[from] * 6 + 3), (middle, layer[to] * 6 - 1));
+        }
+        for (n, name) in self.nodes.iter().enumerate() {
+            canvas.text(half(widest - width_of(n)), layer[n] * 6, name);
+        }
+        canvas.finish()
     }
 
     /// One connected part: layers from top to bottom, each node below all that it needs.
@@ -223,6 +240,10 @@ impl Dag {
         }
         let depth = layer.iter().max().map_or(0, |deepest| deepest + 1);
         let width_of = |n: usize| self.nodes[n].chars().count() + 4;
+        let rows_of_one = depth == count && self.edges.len() + 1 == count;
+        if rows_of_one {
+            return self.draw_chain(&layer);
+        }
         let mut center = vec![0usize; count];
         let mut width = 0;
         for at in 0..depth {
@@ -333,8 +354,18 @@ mod tests {
 
     #[test]
     fn boxes_stand_below_what_they_need() {
-        let nodes = ["a", "bb"].map(str::to_owned).to_vec();
-        let text = Dag { nodes, edges: vec![(0, 1)] }.to_boxes();
-        assert_eq!(text, "+---+\n| a |\n+---+\n  *\n  *\n   *\n+----+\n| bb |\n+----+\n");
+        let boxes = |nodes: &[&str], edges: &[(usize, usize)]| {
+            let nodes = nodes.iter().map(|name| (*name).to_owned()).collect();
+            Dag { nodes, edges: edges.to_vec() }.to_boxes()
+        };
+        assert_eq!(
+            boxes(&["a", "bb"], &[(0, 1)]),
+            "+---+\n| a |\n+---+\n   *\n   *\n   *\n+----+\n| bb |\n+----+\n"
+        );
+        // As DVC draws them.
+        assert_eq!(
+            boxes(&["in.dvc", "a", "z"], &[(0, 1)]),
+            "+--------+\n| in.dvc |\n+--------+\n     *\n     *\n     *\n  +---+\n  | a |\n  +---+\n+---+\n| z |\n+---+\n"
+        );
     }
 }

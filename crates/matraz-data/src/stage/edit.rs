@@ -9,7 +9,7 @@ use super::document;
 use super::output::{Output, OutputKind, PlotProps};
 use super::stage::{Cmd, Stage};
 use super::{PARAMS_FILE, PIPELINE_FILE, ParamsFile, dot_dvc, dvc_yaml};
-use crate::index::{Index, is_project_file};
+use crate::index::{Index, is_project_file, refuse_git_ignored};
 use crate::pipeline::Graph;
 use crate::{Error, Repo, Result};
 
@@ -61,6 +61,7 @@ pub fn add(repo: &Repo, cwd: &Path, new: &NewStage, force: bool) -> Result<(Stag
         return refuse("command is not specified".into());
     }
     let file = cwd.join(PIPELINE_FILE);
+    refuse_git_ignored(repo, &file)?;
     let wdir = new.wdir.as_ref().map_or_else(|| cwd.to_path_buf(), |wdir| join(cwd, wdir));
     if !wdir.is_dir() {
         return refuse(format!("stage working dir '{}' does not exist", wdir.display()));

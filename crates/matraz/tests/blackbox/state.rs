@@ -94,6 +94,8 @@ fn what_git_ignores_is_no_part_of_the_project() {
     w.write("old.dvc", "outs:\n- path: old\n");
     assert_eq!(w.matraz(&["status", "--json"]).succeeds().json(), serde_json::json!({}));
     w.matraz(&["dvc", "repro", "old.dvc"]).ends_with(255).says(&["old.dvc"]);
+    w.write("old", "1\n");
+    w.matraz(&["dvc", "add", "old"]).ends_with(1).says(&["git-ignored"]);
 }
 
 #[test]
