@@ -27,6 +27,8 @@ pub enum Code {
     InvalidState,
     /// A policy refuses.
     PermissionDenied,
+    /// Too much at once; the same request will be answered later.
+    RequestLimitExceeded,
     /// Known, but not offered by this server.
     NotImplemented,
     /// The same request may succeed later.
@@ -46,6 +48,7 @@ impl Code {
             Self::EndpointNotFound => "ENDPOINT_NOT_FOUND",
             Self::InvalidState => "INVALID_STATE",
             Self::PermissionDenied => "PERMISSION_DENIED",
+            Self::RequestLimitExceeded => "REQUEST_LIMIT_EXCEEDED",
             Self::NotImplemented => "NOT_IMPLEMENTED",
             Self::TemporarilyUnavailable => "TEMPORARILY_UNAVAILABLE",
             Self::InternalError => "INTERNAL_ERROR",
@@ -61,6 +64,7 @@ impl Code {
             Self::PermissionDenied => StatusCode::FORBIDDEN,
             Self::ResourceDoesNotExist | Self::EndpointNotFound => StatusCode::NOT_FOUND,
             Self::InvalidState | Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::RequestLimitExceeded => StatusCode::TOO_MANY_REQUESTS,
             Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -316,7 +320,7 @@ impl Explain for Error {
                 Code::ResourceAlreadyExists => Kind::Exists,
                 Code::InvalidState => Kind::Conflict,
                 Code::PermissionDenied => Kind::Denied,
-                Code::TemporarilyUnavailable => Kind::Unreachable,
+                Code::RequestLimitExceeded | Code::TemporarilyUnavailable => Kind::Unreachable,
                 Code::InternalError => Kind::Bug,
             },
             Self::StoreUri { .. } | Self::UnsupportedStore { .. } => Kind::Usage,

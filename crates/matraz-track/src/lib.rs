@@ -9,6 +9,7 @@
 pub mod api;
 pub mod artifact;
 pub mod assessment;
+pub mod auth;
 pub mod batch;
 pub mod client;
 pub mod dataset;
@@ -16,6 +17,7 @@ pub mod db;
 pub mod error;
 pub mod experiment;
 pub mod gc;
+pub mod journal;
 pub mod logged_model;
 pub mod metric;
 mod model_source;

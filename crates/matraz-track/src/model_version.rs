@@ -1,10 +1,12 @@
 //! Versions of registered models: a number, where the files lie, and a stage.
 
+use serde_json::{Value, json};
+
 use crate::db::{self, Session};
 use crate::error::{Error, Result};
 use crate::model_source::{self, Source};
 use crate::registered_model::{self, check_name, check_tag};
-use crate::{logged_model, name};
+use crate::{journal, logged_model, name};
 
 /// A stage in the life of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +137,30 @@ pub async fn create(session: &mut Session, new: NewModelVersion, now: i64) -> Re
     if let Some(model_id) = model_id.filter(|_| !is_prompt) {
         logged_model::note_version(session, &model_id, &version.name, version.version).await?;
     }
-    get(session, &version.name, &version.version.to_string()).await
+    let made = get(session, &version.name, &version.version.to_string()).await?;
+    journal::add(session, "create", KIND, &path(&made), None, Some(told(&made))).await?;
+    Ok(made)
+}
+
+/// What the journal calls versions.
+const KIND: &str = "model_version";
+
+/// The name of a version in the journal.
+fn path(version: &ModelVersion) -> String {
+    format!("{}/{}", version.name, version.version)
+}
+
+/// What the journal keeps of a version.
+fn told(version: &ModelVersion) -> Value {
+    json!({
+        "stage": version.current_stage, "description": version.description, "source": version.source,
+        "run_id": version.run_id,
+    })
+}
+
+/// The value of a tag.
+pub(crate) fn tag<'a>(tags: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
 }
 
 /// The version with this number, unless it is deleted.
@@ -170,7 +195,9 @@ pub async fn update(
 ) -> Result<ModelVersion> {
     let found = get_to_change(session, name, version).await?;
     db::model_version::set_description(session, name, found.version, description, now).await?;
-    get(session, name, version).await
+    let new = get(session, name, version).await?;
+    journal::add(session, "update", KIND, &path(&new), Some(told(&found)), Some(told(&new))).await?;
+    Ok(new)
 }
 
 /// Moves a version to a stage; with `archive_others` the versions that are there are archived.
@@ -196,13 +223,19 @@ pub async fn transition(
     }
     db::model_version::set_stage(session, name, found.version, stage.name(), now).await?;
     db::registered_model::touch(session, name, now).await?;
-    get(session, name, version).await
+    let new = get(session, name, version).await?;
+    journal::add(session, "transition", KIND, &path(&new), Some(told(&found)), Some(told(&new))).await?;
+    Ok(new)
 }
 
 /// Deletes a version: its number stays taken, its source and run are wiped, its aliases go.
 pub async fn delete(session: &mut Session, name: &str, version: &str, now: i64) -> Result<()> {
     parse_number(version)?;
     let found = get_to_change(session, name, version).await?;
+    for alias in &found.aliases {
+        registered_model::journal_alias(session, name, alias, Some(found.version), None).await?;
+    }
+    journal::add(session, "delete", KIND, &path(&found), Some(told(&found)), None).await?;
     db::model_version::mark_deleted(session, name, found.version, now).await?;
     db::registered_model::delete_aliases_of(session, name, found.version).await?;
     db::registered_model::touch(session, name, now).await?;
@@ -215,6 +248,8 @@ pub async fn set_tag(session: &mut Session, name: &str, version: &str, key: &str
     parse_number(version)?;
     check_tag(key, value)?;
     let found = get_to_change(session, name, version).await?;
+    let old = tag(&found.tags, key);
+    registered_model::journal_tag(session, KIND, &path(&found), key, old, Some(value)).await?;
     db::model_version::set_tag(session, name, found.version, key, value).await
 }
 
@@ -224,6 +259,9 @@ pub async fn delete_tag(session: &mut Session, name: &str, version: &str, key: &
     parse_number(version)?;
     name::check_key("key", key)?;
     let found = get_to_change(session, name, version).await?;
+    if let Some(old) = tag(&found.tags, key) {
+        registered_model::journal_tag(session, KIND, &path(&found), key, Some(old), None).await?;
+    }
     db::model_version::delete_tag(session, name, found.version, key).await
 }
 

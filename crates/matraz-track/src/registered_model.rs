@@ -1,7 +1,10 @@
 //! Registered models: names under which versions of a model are collected.
 
+use serde_json::{Map, Value, json};
+
 use crate::db::{self, Session};
 use crate::error::{Error, Result};
+use crate::journal;
 use crate::model_version::{self, ModelVersion, Stage};
 use crate::name;
 
@@ -75,7 +78,9 @@ pub async fn create(
     for (key, value) in tags {
         db::registered_model::set_tag(session, name, key, value).await?;
     }
-    get(session, name).await
+    let model = get(session, name).await?;
+    journal::add(session, "create", KIND, name, None, Some(told(&model))).await?;
+    Ok(model)
 }
 
 /// The registered model with this name.
@@ -91,9 +96,11 @@ pub async fn update(
     description: &str,
     now: i64,
 ) -> Result<RegisteredModel> {
-    expect(session, name).await?;
+    let old = get(session, name).await?;
     db::registered_model::set_description(session, name, description, now).await?;
-    get(session, name).await
+    let new = get(session, name).await?;
+    journal::add(session, "update", KIND, name, Some(told(&old)), Some(told(&new))).await?;
+    Ok(new)
 }
 
 /// Renames a model with all its versions, tags and aliases.
@@ -107,12 +114,15 @@ pub async fn rename(session: &mut Session, name: &str, new_name: &str, now: i64)
         return Err(Error::exists(format!("Registered Model (name={new_name}) already exists.")));
     }
     db::registered_model::rename(session, name, new_name, now).await?;
+    let name_is = |name: &str| Some(json!({"name": name}));
+    journal::add(session, "rename", KIND, name, name_is(name), name_is(new_name)).await?;
     get(session, new_name).await
 }
 
 /// Deletes a model with all its versions; their numbers start anew if the name comes back.
 pub async fn delete(session: &mut Session, name: &str) -> Result<()> {
-    expect(session, name).await?;
+    let old = get(session, name).await?;
+    journal::add(session, "delete", KIND, name, Some(told(&old)), None).await?;
     db::registered_model::delete(session, name).await
 }
 
@@ -120,7 +130,8 @@ pub async fn delete(session: &mut Session, name: &str) -> Result<()> {
 pub async fn set_tag(session: &mut Session, name: &str, key: &str, value: &str) -> Result<()> {
     check_name(name)?;
     check_tag(key, value)?;
-    expect(session, name).await?;
+    let old = get(session, name).await?;
+    journal_tag(session, KIND, name, key, model_version::tag(&old.tags, key), Some(value)).await?;
     db::registered_model::set_tag(session, name, key, value).await
 }
 
@@ -128,7 +139,10 @@ pub async fn set_tag(session: &mut Session, name: &str, key: &str, value: &str) 
 pub async fn delete_tag(session: &mut Session, name: &str, key: &str) -> Result<()> {
     check_name(name)?;
     name::check_key("key", key)?;
-    expect(session, name).await?;
+    let old = get(session, name).await?;
+    if let Some(value) = model_version::tag(&old.tags, key) {
+        journal_tag(session, KIND, name, key, Some(value), None).await?;
+    }
     db::registered_model::delete_tag(session, name, key).await
 }
 
@@ -144,6 +158,8 @@ pub async fn set_alias(session: &mut Session, name: &str, alias: &str, version: 
         return Err(Error::invalid(format!("Version alias name '{alias}' is reserved.")));
     }
     let version = model_version::get_to_change(session, name, version).await?;
+    let old = db::registered_model::version_of_alias(session, name, alias).await?;
+    journal_alias(session, name, alias, old, Some(version.version)).await?;
     db::registered_model::set_alias(session, name, alias, version.version).await
 }
 
@@ -152,7 +168,49 @@ pub async fn delete_alias(session: &mut Session, name: &str, alias: &str) -> Res
     check_name(name)?;
     check_alias(alias)?;
     expect(session, name).await?;
+    if let Some(old) = db::registered_model::version_of_alias(session, name, alias).await? {
+        journal_alias(session, name, alias, Some(old), None).await?;
+    }
     db::registered_model::delete_alias(session, name, alias).await
+}
+
+/// What the journal calls registered models.
+const KIND: &str = "registered_model";
+
+/// What the journal keeps of a model.
+fn told(model: &RegisteredModel) -> Value {
+    let tags: Map<String, Value> =
+        model.tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+    let aliases: Map<String, Value> =
+        model.aliases.iter().map(|(alias, version)| (alias.clone(), Value::from(*version))).collect();
+    json!({"description": model.description, "tags": tags, "aliases": aliases})
+}
+
+/// Enters a change of a tag of a model or a version into the journal.
+pub(crate) async fn journal_tag(
+    session: &mut Session,
+    kind: &str,
+    name: &str,
+    key: &str,
+    old: Option<&str>,
+    new: Option<&str>,
+) -> Result<()> {
+    let state = |value: Option<&str>| value.map(|value| json!({"tag": key, "value": value}));
+    let action = if new.is_some() { "set_tag" } else { "delete_tag" };
+    journal::add(session, action, kind, name, state(old), state(new)).await
+}
+
+/// Enters a move of an alias into the journal.
+pub(crate) async fn journal_alias(
+    session: &mut Session,
+    name: &str,
+    alias: &str,
+    old: Option<i64>,
+    new: Option<i64>,
+) -> Result<()> {
+    let state = |version: Option<i64>| version.map(|version| json!({"version": version}));
+    let action = if new.is_some() { "set" } else { "delete" };
+    journal::add(session, action, "alias", &format!("{name}@{alias}"), state(old), state(new)).await
 }
 
 /// The version that an alias points at; `latest` is the highest version.

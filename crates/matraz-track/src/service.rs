@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::api;
 use crate::api::security::Security;
 use crate::artifact::{ArtifactRoot, Artifacts, Location};
-use crate::db::{Db, Head, StoreUri};
+use crate::auth::{self, AuthOptions, Caller, Passwords};
+use crate::db::{self, Db, Head, Session, StoreUri};
 use crate::error::Result;
 
 /// Where a service keeps things and how it guards them.
@@ -25,6 +27,10 @@ pub struct ServiceOptions {
     pub truncate_long_values: bool,
     /// The checks of Host and Origin.
     pub security: Security,
+    /// Who may do what; `None` lets everybody do everything.
+    pub auth: Option<AuthOptions>,
+    /// The name in the journal of whoever changes things, where nobody signs in.
+    pub actor: String,
 }
 
 impl ServiceOptions {
@@ -37,6 +43,8 @@ impl ServiceOptions {
             artifacts_destination: Some(artifacts_destination.into()),
             truncate_long_values: true,
             security: Security::default(),
+            auth: None,
+            actor: "anonymous".to_owned(),
         }
     }
 }
@@ -50,6 +58,9 @@ struct Inner {
     db: Db,
     artifacts: Artifacts,
     options: ServiceOptions,
+    passwords: Passwords,
+    /// Whether the tables that Matraz adds are known to be there.
+    has_own_tables: AtomicBool,
 }
 
 impl Service {
@@ -57,8 +68,17 @@ impl Service {
     pub async fn open(options: ServiceOptions) -> Result<Self> {
         let db = Db::open(&options.store, options.new_head).await?;
         let artifacts = trusted_places(&options);
-        let service = Self(Arc::new(Inner { db, artifacts, options }));
+        let service = Self(Arc::new(Inner {
+            db,
+            artifacts,
+            options,
+            passwords: Passwords::new()?,
+            has_own_tables: AtomicBool::new(false),
+        }));
         crate::experiment::make_default(&service).await?;
+        if service.options().auth.is_some() {
+            service.make_own_tables().await?;
+        }
         Ok(service)
     }
 
@@ -67,14 +87,46 @@ impl Service {
         api::router::router(self.clone())
     }
 
-    /// Puts the checks of Host and Origin around other routes that are served beside those of [`Service::router`].
+    /// Puts the checks of users, of Host and of Origin around other routes that are served beside those of [`Service::router`].
     pub fn guard(&self, router: axum::Router) -> axum::Router {
-        router.layer(axum::middleware::from_fn_with_state(self.clone(), api::security::guard))
+        router
+            .layer(axum::middleware::from_fn_with_state(self.clone(), auth::gate::guard))
+            .layer(axum::middleware::from_fn_with_state(self.clone(), api::security::guard))
     }
 
     /// The database.
     pub fn db(&self) -> &Db {
         &self.0.db
+    }
+
+    /// Starts a transaction that writes and enters changes into the journal in the caller's name.
+    pub async fn write(&self, caller: &Caller) -> Result<Session> {
+        self.make_own_tables().await?;
+        Ok(self.db().write().await?.in_name_of(caller.name()))
+    }
+
+    /// Like [`write`](Self::write) where users sign in; elsewhere a transaction that enters nothing into the journal. For
+    /// changes that concern the journal only through what is granted along with them.
+    pub(crate) async fn write_as(&self, caller: &Caller) -> Result<Session> {
+        match caller.signed_in() {
+            Some(_) => self.write(caller).await,
+            None => self.db().write().await,
+        }
+    }
+
+    async fn make_own_tables(&self) -> Result<()> {
+        if !self.0.has_own_tables.load(Ordering::Acquire) {
+            let mut session = self.db().write().await?;
+            db::own::make(&mut session).await?;
+            session.commit().await?;
+            self.0.has_own_tables.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Hashes and checks passwords.
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
     }
 
     /// The places whose files the service reads and writes.

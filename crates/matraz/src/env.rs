@@ -51,6 +51,12 @@ variables! {
     mlflow_tracking_password = "MLFLOW_TRACKING_PASSWORD";
     /// Bearer token for a tracking server.
     mlflow_tracking_token = "MLFLOW_TRACKING_TOKEN";
+    /// MLflow's file of settings for users, read by `server` when users sign in.
+    mlflow_auth_config_path = "MLFLOW_AUTH_CONFIG_PATH";
+    /// The name of the first administrator of a server with users.
+    mlflow_auth_admin_username = "MLFLOW_AUTH_ADMIN_USERNAME";
+    /// The password of the first administrator; a random one is made without it.
+    mlflow_auth_admin_password = "MLFLOW_AUTH_ADMIN_PASSWORD";
     /// The database of `server` and `ui`.
     mlflow_backend_store_uri = "MLFLOW_BACKEND_STORE_URI";
     /// Where `server` keeps artifacts.

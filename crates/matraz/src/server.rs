@@ -1,5 +1,6 @@
 //! The server: the tracking API and the web app in one process.
 
+pub mod accounts;
 mod listen;
 pub mod ui;
 

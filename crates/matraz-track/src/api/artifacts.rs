@@ -16,6 +16,7 @@ use super::{Answer, Int64, Message, Request};
 use crate::artifact::{
     ArtifactError, ArtifactPath, ArtifactRoot, Entry, UPLOADING_PREFIX, file_response, on_disk,
 };
+use crate::auth::Caller;
 use crate::db::Session;
 use crate::error::{Code, Error, Result};
 use crate::service::Service;
@@ -173,10 +174,20 @@ struct ListProxied {
 /// List a folder of the artifact proxy, by base names
 #[utoipa::path(get, path = "/2.0/mlflow-artifacts/artifacts", tag = "artifacts", params(ListProxied),
     responses((status = 200, body = Listing), (status = 400, body = ErrorBody)))]
-async fn list_proxied(State(service): State<Service>, Query(query): Query<ListProxied>) -> Reply<Listing> {
+async fn list_proxied(
+    State(service): State<Service>,
+    caller: Caller,
+    Query(query): Query<ListProxied>,
+) -> Reply<Listing> {
     let path = ArtifactPath::parse(&query.path)?;
     let root = proxy(&service)?;
-    let entries = on_disk(move || root.list(&path)).await?;
+    let is_root = path.is_root();
+    let mut entries = on_disk(move || root.list(&path)).await?;
+    if is_root {
+        // The folders here are the numbers of experiments.
+        let seen = caller.readable("experiment");
+        entries.retain(|entry| seen.contains(&entry.path));
+    }
     let base_name = |entry: Entry| {
         let name = entry.path.rsplit('/').next().unwrap_or_default().to_owned();
         FileInfo::from(Entry { path: name, ..entry })

@@ -1,10 +1,11 @@
 //! How an error looks on the wire.
 
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// The body of every error answer.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -24,6 +25,10 @@ impl IntoResponse for Error {
         }
         let body = ErrorBody { error_code: code.name(), message: self.to_string() };
         let text = serde_json::to_string(&body).unwrap_or_else(|_| "{}".to_owned());
-        (code.status(), [(CONTENT_TYPE, "application/json")], text).into_response()
+        let mut answer = (code.status(), [(CONTENT_TYPE, "application/json")], text).into_response();
+        if code == Code::RequestLimitExceeded {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        answer
     }
 }

@@ -8,6 +8,7 @@ use utoipa_axum::routes;
 use super::error::ErrorBody;
 use super::json::{Choice, Empty, Int64, KeyValue, Reply};
 use super::{Answer, Message, Request};
+use crate::auth::{self, Caller};
 use crate::error::{Error, Result};
 use crate::experiment::{self, View};
 use crate::search::experiments::ExperimentSearch;
@@ -113,13 +114,15 @@ struct ExperimentId {
     responses((status = 200, body = ExperimentId), (status = 400, body = ErrorBody)))]
 async fn create(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<CreateExperiment>,
 ) -> Reply<ExperimentId> {
     let location = Some(request.artifact_location.as_str()).filter(|location| !location.is_empty());
     let tags = KeyValue::pairs(request.tags);
-    let mut session = service.db().write().await?;
+    let mut session = service.write_as(&caller).await?;
     let root = &service.options().artifact_root;
     let id = experiment::create(&mut session, &request.name, location, &tags, root).await?;
+    auth::creator_manages(&mut session, &caller, "experiment", &id.to_string()).await?;
     session.commit().await?;
     Ok(Answer(ExperimentId { experiment_id: id.to_string() }))
 }
@@ -204,13 +207,14 @@ struct FoundExperiments {
     next_page_token: Option<String>,
 }
 
-async fn found(service: &Service, request: SearchExperiments) -> Reply<FoundExperiments> {
+async fn found(service: &Service, caller: &Caller, request: SearchExperiments) -> Reply<FoundExperiments> {
     let search = ExperimentSearch {
         limit: page_size(request.max_results.map_or(0, i64::from), MAX_RESULTS)?,
         offset: page::offset(Some(&request.page_token))?,
         stages: view(request.view_type.as_ref(), "view_type")?.stages(),
         filter: request.filter,
         order_by: request.order_by,
+        scope: caller.readable("experiment"),
     };
     let (experiments, next_page_token) = experiment::search(&mut service.db().read().await?, &search).await?;
     Ok(Answer(FoundExperiments {
@@ -224,9 +228,10 @@ async fn found(service: &Service, request: SearchExperiments) -> Reply<FoundExpe
     responses((status = 200, body = FoundExperiments), (status = 400, body = ErrorBody)))]
 async fn search(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<SearchExperiments>,
 ) -> Reply<FoundExperiments> {
-    found(&service, request).await
+    found(&service, &caller, request).await
 }
 
 /// Search experiments by a query string
@@ -234,9 +239,10 @@ async fn search(
     responses((status = 200, body = FoundExperiments), (status = 400, body = ErrorBody)))]
 async fn search_by_query(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<SearchExperiments>,
 ) -> Reply<FoundExperiments> {
-    found(&service, request).await
+    found(&service, &caller, request).await
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]

@@ -57,17 +57,22 @@ impl<M: Message, S: Send + Sync> FromRequest<S> for Request<M> {
 
 /// Reads a message from the bytes of a body.
 pub fn read_body<M: Message>(body: &[u8]) -> Result<M> {
+    read_message(fields_of_body(body, M::VERBATIM)?)
+}
+
+/// The fields of a body, with their `snake_case` names but below those that are `verbatim`; none of a body that is not
+/// JSON.
+pub(crate) fn fields_of_body(body: &[u8], verbatim: &[&str]) -> Result<Map<String, Value>> {
     let mut value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     if let Value::String(inner) = &value {
         // Old clients encode twice.
         value = serde_json::from_str(inner).unwrap_or(Value::Null);
     }
-    let fields = match value {
-        Value::Object(fields) => proto_names(fields, M::VERBATIM)?,
-        Value::Null => Map::new(),
-        _ => return Err(Error::invalid(format!("The body of the request must be a JSON object.{SEE_DOCS}"))),
-    };
-    read_message(fields)
+    match value {
+        Value::Object(fields) => proto_names(fields, verbatim),
+        Value::Null => Ok(Map::new()),
+        _ => Err(Error::invalid(format!("The body of the request must be a JSON object.{SEE_DOCS}"))),
+    }
 }
 
 /// Reads a message from its fields, which have their `snake_case` names.

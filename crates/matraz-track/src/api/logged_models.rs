@@ -10,6 +10,7 @@ use super::error::ErrorBody;
 use super::json::{Double, Empty, KeyValue, Reply};
 use super::registered_models::{key_values, pairs};
 use super::{Answer, Int64, Message, Request};
+use crate::auth::Caller;
 use crate::logged_model::{self, NewLoggedModel, Status};
 use crate::search::logged_models as search;
 use crate::service::{Service, now_ms};
@@ -282,8 +283,10 @@ struct LoggedModelsAnswer {
     responses((status = 200, body = LoggedModelsAnswer), (status = 400, body = ErrorBody)))]
 async fn search_models(
     State(service): State<Service>,
-    Request(request): Request<SearchLoggedModels>,
+    caller: Caller,
+    Request(mut request): Request<SearchLoggedModels>,
 ) -> Reply<LoggedModelsAnswer> {
+    request.experiment_ids.retain(|id| caller.sees_in_experiment("logged_model", id));
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
     let dataset = |dataset: LoggedModelDataset| search::Dataset {
         name: dataset.dataset_name,

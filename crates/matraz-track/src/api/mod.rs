@@ -14,6 +14,7 @@ pub mod model_versions;
 pub mod otlp;
 pub mod query;
 pub mod registered_models;
+pub mod roles;
 pub mod router;
 pub mod run_data;
 pub mod run_inputs;
@@ -25,5 +26,8 @@ pub mod time;
 pub mod trace_metrics;
 pub mod traces;
 pub mod traces_v2;
+pub mod users;
 
+pub(crate) use json::fields_of_body;
 pub use json::{Answer, Double, Int64, Message, Request};
+pub(crate) use query::pairs_of_query;

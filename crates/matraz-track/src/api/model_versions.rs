@@ -9,6 +9,7 @@ use super::error::ErrorBody;
 use super::json::{Empty, KeyValue, Reply};
 use super::registered_models::{key_values, pairs};
 use super::{Answer, Int64, Message, Request};
+use crate::auth::Caller;
 use crate::model_version::{self, NewModelVersion};
 use crate::search::models as search;
 use crate::service::{Service, now_ms};
@@ -120,6 +121,7 @@ impl Message for CreateModelVersion {
     responses((status = 200, body = ModelVersionAnswer), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 async fn create(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<CreateModelVersion>,
 ) -> Reply<ModelVersionAnswer> {
     let new = NewModelVersion {
@@ -131,7 +133,7 @@ async fn create(
         description: request.description,
         tags: pairs(request.tags),
     };
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     let version = model_version::create(&mut session, new, now_ms()).await?;
     session.commit().await?;
     Ok(answer(version))
@@ -180,9 +182,10 @@ impl Message for UpdateModelVersion {
     responses((status = 200, body = ModelVersionAnswer), (status = 404, body = ErrorBody)))]
 async fn update(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<UpdateModelVersion>,
 ) -> Reply<ModelVersionAnswer> {
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     let description = request.description.as_deref();
     let version =
         model_version::update(&mut session, &request.name, &request.version, description, now_ms()).await?;
@@ -208,10 +211,11 @@ impl Message for TransitionModelVersionStage {
     responses((status = 200, body = ModelVersionAnswer), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 async fn transition(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<TransitionModelVersionStage>,
 ) -> Reply<ModelVersionAnswer> {
     let TransitionModelVersionStage { name, version, stage, archive_existing_versions } = request;
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     let version =
         model_version::transition(&mut session, &name, &version, &stage, archive_existing_versions, now_ms())
             .await?;
@@ -224,9 +228,10 @@ async fn transition(
     responses((status = 200, body = Empty), (status = 404, body = ErrorBody)))]
 async fn delete(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<NumberedModelVersion>,
 ) -> Reply<Empty> {
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     model_version::delete(&mut session, &request.name, &request.version, now_ms()).await?;
     session.commit().await?;
     Ok(Answer(Empty {}))
@@ -250,6 +255,7 @@ impl Message for SearchModelVersions {}
     responses((status = 200, body = ModelVersionsAnswer), (status = 400, body = ErrorBody)))]
 async fn search_versions(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<SearchModelVersions>,
 ) -> Reply<ModelVersionsAnswer> {
     let query = search::Query {
@@ -257,6 +263,8 @@ async fn search_versions(
         order_by: request.order_by,
         max_results: request.max_results.map(i64::from),
         page_token: request.page_token,
+        models: caller.readable("registered_model"),
+        prompts: caller.readable("prompt"),
     };
     let mut session = service.db().read().await?;
     let page = search::model_versions(&mut session, &query).await?;
@@ -309,8 +317,12 @@ impl Message for ModelVersionTag {
 /// Set a tag of a version
 #[utoipa::path(post, path = "/2.0/mlflow/model-versions/set-tag", tag = "model versions", request_body = ModelVersionTag,
     responses((status = 200, body = Empty), (status = 404, body = ErrorBody)))]
-async fn set_tag(State(service): State<Service>, Request(request): Request<ModelVersionTag>) -> Reply<Empty> {
-    let mut session = service.db().write().await?;
+async fn set_tag(
+    State(service): State<Service>,
+    caller: Caller,
+    Request(request): Request<ModelVersionTag>,
+) -> Reply<Empty> {
+    let mut session = service.write(&caller).await?;
     model_version::set_tag(&mut session, &request.name, &request.version, &request.key, &request.value)
         .await?;
     session.commit().await?;
@@ -322,9 +334,10 @@ async fn set_tag(State(service): State<Service>, Request(request): Request<Model
     responses((status = 200, body = Empty), (status = 404, body = ErrorBody)))]
 async fn delete_tag(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<ModelVersionTag>,
 ) -> Reply<Empty> {
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     model_version::delete_tag(&mut session, &request.name, &request.version, &request.key).await?;
     session.commit().await?;
     Ok(Answer(Empty {}))

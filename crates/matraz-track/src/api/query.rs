@@ -10,9 +10,7 @@ use crate::error::{Error, Result};
 /// Reads a message from a query string. A name may be repeated for a list.
 pub fn read_query<M: Message>(query: &str) -> Result<M> {
     let mut fields: Vec<(String, Texts)> = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, text) = (decode(name), decode(text));
+    for (name, text) in pairs_of_query(query) {
         match fields.iter_mut().find(|(known, _)| *known == name) {
             Some((_, texts)) => texts.0.push(text),
             None => fields.push((name, Texts(vec![text]))),
@@ -32,6 +30,14 @@ pub fn read_query<M: Message>(query: &str) -> Result<M> {
     let source = MapDeserializer::new(fields.into_iter());
     serde_path_to_error::deserialize(source).map_err(|fault: serde_path_to_error::Error<de::value::Error>| {
         wrong_value(&Value::Object(shown), &fault.path().to_string(), &fault.inner().to_string())
+    })
+}
+
+/// The names and values of a query string, decoded, in their order.
+pub(crate) fn pairs_of_query(query: &str) -> impl Iterator<Item = (String, String)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name), decode(text))
     })
 }
 

@@ -9,6 +9,7 @@ use super::error::ErrorBody;
 use super::json::{Empty, KeyValue, Reply};
 use super::model_versions::{ModelVersion, ModelVersionAnswer, ModelVersionsAnswer};
 use super::{Answer, Int64, Message, Request};
+use crate::auth::{self, Caller};
 use crate::model_version::Stage;
 use crate::registered_model;
 use crate::search::models as search;
@@ -110,12 +111,15 @@ impl Message for CreateRegisteredModel {
     responses((status = 200, body = RegisteredModelAnswer), (status = 400, body = ErrorBody)))]
 async fn create(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<CreateRegisteredModel>,
 ) -> Reply<RegisteredModelAnswer> {
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     let tags = pairs(request.tags);
     let model =
         registered_model::create(&mut session, &request.name, &request.description, &tags, now_ms()).await?;
+    let kind = if model.is_prompt() { "prompt" } else { "registered_model" };
+    auth::creator_manages(&mut session, &caller, kind, &model.name).await?;
     session.commit().await?;
     Ok(answer(model))
 }
@@ -159,9 +163,10 @@ impl Message for UpdateRegisteredModel {
     responses((status = 200, body = RegisteredModelAnswer), (status = 404, body = ErrorBody)))]
 async fn update(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<UpdateRegisteredModel>,
 ) -> Reply<RegisteredModelAnswer> {
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     let model = registered_model::update(&mut session, &request.name, &request.description, now_ms()).await?;
     session.commit().await?;
     Ok(answer(model))
@@ -183,9 +188,11 @@ impl Message for RenameRegisteredModel {
     responses((status = 200, body = RegisteredModelAnswer), (status = 404, body = ErrorBody)))]
 async fn rename(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<RenameRegisteredModel>,
 ) -> Reply<RegisteredModelAnswer> {
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
+    auth::rename_thing(&mut session, &caller, &request.name, &request.new_name).await?;
     let model = registered_model::rename(&mut session, &request.name, &request.new_name, now_ms()).await?;
     session.commit().await?;
     Ok(answer(model))
@@ -196,10 +203,12 @@ async fn rename(
     responses((status = 200, body = Empty), (status = 404, body = ErrorBody)))]
 async fn delete(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<NamedRegisteredModel>,
 ) -> Reply<Empty> {
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     registered_model::delete(&mut session, &request.name).await?;
+    auth::forget_thing(&mut session, &caller, &request.name).await?;
     session.commit().await?;
     Ok(Answer(Empty {}))
 }
@@ -230,6 +239,7 @@ struct RegisteredModelsAnswer {
     responses((status = 200, body = RegisteredModelsAnswer), (status = 400, body = ErrorBody)))]
 async fn search_models(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<SearchRegisteredModels>,
 ) -> Reply<RegisteredModelsAnswer> {
     let query = search::Query {
@@ -237,6 +247,8 @@ async fn search_models(
         order_by: request.order_by,
         max_results: request.max_results.map(i64::from),
         page_token: request.page_token,
+        models: caller.readable("registered_model"),
+        prompts: caller.readable("prompt"),
     };
     let mut session = service.db().read().await?;
     let page = search::registered_models(&mut session, &query).await?;
@@ -308,9 +320,10 @@ impl Message for RegisteredModelTag {
     responses((status = 200, body = Empty), (status = 404, body = ErrorBody)))]
 async fn set_tag(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<RegisteredModelTag>,
 ) -> Reply<Empty> {
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     registered_model::set_tag(&mut session, &request.name, &request.key, &request.value).await?;
     session.commit().await?;
     Ok(Answer(Empty {}))
@@ -321,9 +334,10 @@ async fn set_tag(
     responses((status = 200, body = Empty), (status = 404, body = ErrorBody)))]
 async fn delete_tag(
     State(service): State<Service>,
+    caller: Caller,
     Request(request): Request<RegisteredModelTag>,
 ) -> Reply<Empty> {
-    let mut session = service.db().write().await?;
+    let mut session = service.write(&caller).await?;
     registered_model::delete_tag(&mut session, &request.name, &request.key).await?;
     session.commit().await?;
     Ok(Answer(Empty {}))
@@ -344,8 +358,12 @@ impl Message for SetAlias {
 /// Point an alias at a version
 #[utoipa::path(post, path = "/2.0/mlflow/registered-models/alias", tag = "registered models", request_body = SetAlias,
     responses((status = 200, body = Empty), (status = 404, body = ErrorBody)))]
-async fn set_alias(State(service): State<Service>, Request(request): Request<SetAlias>) -> Reply<Empty> {
-    let mut session = service.db().write().await?;
+async fn set_alias(
+    State(service): State<Service>,
+    caller: Caller,
+    Request(request): Request<SetAlias>,
+) -> Reply<Empty> {
+    let mut session = service.write(&caller).await?;
     registered_model::set_alias(&mut session, &request.name, &request.alias, &request.version).await?;
     session.commit().await?;
     Ok(Answer(Empty {}))
@@ -380,8 +398,12 @@ async fn get_alias(
 /// Remove an alias
 #[utoipa::path(delete, path = "/2.0/mlflow/registered-models/alias", tag = "registered models", request_body = NamedAlias,
     responses((status = 200, body = Empty), (status = 404, body = ErrorBody)))]
-async fn delete_alias(State(service): State<Service>, Request(request): Request<NamedAlias>) -> Reply<Empty> {
-    let mut session = service.db().write().await?;
+async fn delete_alias(
+    State(service): State<Service>,
+    caller: Caller,
+    Request(request): Request<NamedAlias>,
+) -> Reply<Empty> {
+    let mut session = service.write(&caller).await?;
     registered_model::delete_alias(&mut session, &request.name, &request.alias).await?;
     session.commit().await?;
     Ok(Answer(Empty {}))

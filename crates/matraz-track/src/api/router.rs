@@ -10,8 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     artifacts, assessments, experiments, logged_models, metrics, model_versions, otlp, registered_models,
-    run_data, run_inputs, runs, security, server_info, trace_metrics, traces, traces_v2,
+    roles, run_data, run_inputs, runs, security, server_info, trace_metrics, traces, traces_v2, users,
 };
+use crate::auth::gate;
 use crate::error::{Code, Error};
 use crate::service::Service;
 
@@ -43,6 +44,8 @@ fn versioned() -> OpenApiRouter<Service> {
         .merge(assessments::routes())
         .merge(trace_metrics::routes())
         .merge(traces_v2::routes())
+        .merge(users::routes())
+        .merge(roles::routes())
 }
 
 /// The routes at the root, with their document.
@@ -65,6 +68,7 @@ pub fn router(service: Service) -> Router {
         .route("/ajax-api/{*path}", any(unknown))
         .merge(root)
         .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], document) }))
+        .layer(from_fn_with_state(service.clone(), gate::guard))
         .layer(from_fn_with_state(service.clone(), security::guard))
         .with_state(service)
 }

@@ -10,6 +10,7 @@ use super::experiments::{page_size, view};
 use super::json::{Choice, Double, Empty, Int64, KeyValue, Reply};
 use super::run_inputs::DatasetInput;
 use super::{Answer, Message, Request};
+use crate::auth::Caller;
 use crate::error::Result;
 use crate::metric;
 use crate::run::{self, NewRun, RunUpdate, Status};
@@ -331,12 +332,18 @@ struct FoundRuns {
 /// Search runs
 #[utoipa::path(post, path = "/2.0/mlflow/runs/search", tag = "runs", request_body = SearchRuns,
     responses((status = 200, body = FoundRuns), (status = 400, body = ErrorBody)))]
-async fn search(State(service): State<Service>, Request(request): Request<SearchRuns>) -> Reply<FoundRuns> {
+async fn search(
+    State(service): State<Service>,
+    caller: Caller,
+    Request(request): Request<SearchRuns>,
+) -> Reply<FoundRuns> {
+    let mut experiments = experiment::parse_ids(&request.experiment_ids)?;
+    experiments.retain(|id| caller.sees_in_experiment("run", &id.to_string()));
     let search = RunSearch {
         limit: page_size(request.max_results.map_or(DEFAULT_RESULTS, i64::from), MAX_RESULTS)?,
         offset: page::offset(Some(&request.page_token))?,
         stages: view(request.run_view_type.as_ref(), "run_view_type")?.stages(),
-        experiments: experiment::parse_ids(&request.experiment_ids)?,
+        experiments,
         filter: request.filter,
         order_by: request.order_by,
     };

@@ -4,17 +4,21 @@
 //! are put in order with [`BINARY`], rows are locked with [`Statement::for_share`] and [`Statement::for_update`]. What
 //! differs between the drivers is kept in [`Db`], [`Session`] and [`statement::Row`].
 
+pub(crate) mod access;
 pub(crate) mod assessment;
 pub(crate) mod association;
 pub(crate) mod dataset;
 pub(crate) mod experiment;
 pub(crate) mod gc;
+pub(crate) mod journal;
 pub(crate) mod logged_model;
 pub(crate) mod metric;
 pub(crate) mod model_version;
+pub(crate) mod own;
 pub(crate) mod param;
 pub mod postgres;
 pub(crate) mod registered_model;
+pub(crate) mod role;
 pub(crate) mod run;
 pub mod schema;
 pub(crate) mod span;
@@ -24,6 +28,7 @@ pub(crate) mod tag;
 pub(crate) mod trace;
 pub mod upgrade;
 pub mod uri;
+pub(crate) mod user;
 
 use crate::error::Result;
 pub use postgres::Postgres;
@@ -84,7 +89,11 @@ impl Db {
 }
 
 /// A transaction. Dropping it undoes what was not committed.
-pub struct Session(Inner);
+pub struct Session {
+    inner: Inner,
+    /// In whose name changes go into the journal; `None` keeps them out of it.
+    who: Option<String>,
+}
 
 enum Inner {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
@@ -93,16 +102,28 @@ enum Inner {
 
 impl Session {
     pub(crate) fn sqlite(transaction: sqlx::Transaction<'static, sqlx::Sqlite>) -> Self {
-        Self(Inner::Sqlite(transaction))
+        Self { inner: Inner::Sqlite(transaction), who: None }
+    }
+
+    /// Enters changes into the journal in this name.
+    #[must_use]
+    pub(crate) fn in_name_of(mut self, who: &str) -> Self {
+        self.who = Some(who.to_owned());
+        self
+    }
+
+    /// In whose name changes go into the journal.
+    pub(crate) fn who(&self) -> Option<&str> {
+        self.who.as_deref()
     }
 
     pub(crate) fn postgres(transaction: sqlx::Transaction<'static, sqlx::Postgres>, writes: bool) -> Self {
-        Self(Inner::Postgres { transaction, writes })
+        Self { inner: Inner::Postgres { transaction, writes }, who: None }
     }
 
     /// Runs a statement and says how many rows it changed.
     pub async fn run(&mut self, statement: Statement) -> Result<u64> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Sqlite(transaction) => {
                 Ok(sqlite::query(statement).execute(&mut **transaction).await?.rows_affected())
             }
@@ -116,7 +137,7 @@ impl Session {
     /// Runs several statements that bind nothing. Never pass text that came from outside.
     pub(crate) async fn script(&mut self, sql: &str) -> Result<()> {
         let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Sqlite(transaction) => script.execute(&mut **transaction).await.map(drop)?,
             Inner::Postgres { transaction, .. } => script.execute(&mut **transaction).await.map(drop)?,
         }
@@ -125,7 +146,7 @@ impl Session {
 
     /// Runs a statement and collects its rows.
     pub async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Sqlite(transaction) => {
                 let rows = sqlite::query(statement).fetch_all(&mut **transaction).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
@@ -139,7 +160,7 @@ impl Session {
 
     /// Runs a statement that gives one row or none.
     pub async fn row(&mut self, statement: Statement) -> Result<Option<Row>> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Sqlite(transaction) => {
                 Ok(sqlite::query(statement).fetch_optional(&mut **transaction).await?.map(Row::Sqlite))
             }
@@ -152,7 +173,7 @@ impl Session {
 
     /// Keeps what was written.
     pub async fn commit(self) -> Result<()> {
-        match self.0 {
+        match self.inner {
             Inner::Sqlite(transaction) => Ok(transaction.commit().await?),
             Inner::Postgres { transaction, .. } => Ok(transaction.commit().await?),
         }

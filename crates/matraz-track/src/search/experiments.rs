@@ -3,6 +3,7 @@
 use super::filter::{Clause, FOR_NUMBERS, Name, Operator, Value};
 use super::to_sql::{check_operator, number_value, push_number, push_text, text_value};
 use super::{Fault, filter, order};
+use crate::auth::Scope;
 use crate::db::Statement;
 use crate::error::Result;
 
@@ -19,6 +20,8 @@ pub struct ExperimentSearch {
     pub offset: i64,
     /// How many are returned at most.
     pub limit: i64,
+    /// The experiments that may be found.
+    pub scope: Scope,
 }
 
 enum Field {
@@ -46,6 +49,7 @@ impl ExperimentSearch {
         let clauses = filter::parse(&self.filter).map_err(refused)?;
         let mut statement = Statement::built(columns);
         statement.push(" WHERE e.lifecycle_stage IN ").push_list(self.stages.iter().copied());
+        self.scope.push_numbers(&mut statement, "e.experiment_id");
         for clause in &clauses {
             statement.push(" AND ");
             push_clause(&mut statement, clause).map_err(refused)?;

@@ -8,6 +8,7 @@ use super::filter::{self, Clause, FOR_NUMBERS, Operator};
 use super::order::{self, Order};
 use super::page;
 use super::to_sql::{check_operator, number_value, push_number, push_text, text_value};
+use crate::auth::Scope;
 use crate::db::{self, Session, Statement};
 use crate::error::{Error, Result};
 use crate::model_version::ModelVersion;
@@ -36,6 +37,10 @@ pub struct Query {
     pub max_results: Option<i64>,
     /// Empty for the first page.
     pub page_token: String,
+    /// The models that may be found.
+    pub models: Scope,
+    /// The prompts that may be found.
+    pub prompts: Scope,
 }
 
 /// A page of results.
@@ -114,6 +119,7 @@ pub async fn registered_models(session: &mut Session, query: &Query) -> Result<P
         .push(db::registered_model::COLUMNS)
         .push(" FROM registered_models m WHERE m.workspace = 'default'");
     push_filter(&mut statement, &MODELS, &query.filter)?;
+    push_scopes(&mut statement, query, "m.name");
     let mut orders = read_orders(&MODELS, &query.order_by)?;
     finish_order(&mut orders, "m.name COLLATE BINARY", true);
     push_page(&mut statement, &orders, size, offset);
@@ -134,6 +140,7 @@ pub async fn model_versions(session: &mut Session, query: &Query) -> Result<Page
         " FROM model_versions v WHERE v.workspace = 'default' AND v.current_stage != 'Deleted_Internal'",
     );
     push_filter(&mut statement, &VERSIONS, &query.filter)?;
+    push_scopes(&mut statement, query, "v.name");
     let mut orders = read_orders(&VERSIONS, &query.order_by)?;
     if orders.is_empty() {
         orders.push(("v.last_updated_time", false));
@@ -146,6 +153,22 @@ pub async fn model_versions(session: &mut Session, query: &Query) -> Result<Page
     let next_page_token = page::cut(&mut items, offset, size);
     db::model_version::fill_tags(session, &mut items).await?;
     Ok(Page { items, next_page_token })
+}
+
+/// Leaves out what the query may not find.
+fn push_scopes(statement: &mut Statement, query: &Query, name: &str) {
+    if query.models == Scope::All && query.prompts == Scope::All {
+        return;
+    }
+    let is_prompt = format!(
+        "EXISTS (SELECT 1 FROM registered_model_tags s WHERE s.workspace = 'default' AND s.name = {name} \
+         AND s.key = '{IS_PROMPT}' AND LOWER(s.value) = 'true')"
+    );
+    statement.push(" AND ((").push(&is_prompt);
+    query.prompts.push_texts(statement, name);
+    statement.push(") OR (NOT ").push(&is_prompt);
+    query.models.push_texts(statement, name);
+    statement.push("))");
 }
 
 fn page_size(asked: Option<i64>, default: i64, most: i64) -> Result<i64> {

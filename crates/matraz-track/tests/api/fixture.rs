@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use matraz_track::auth::{self, AuthOptions, Permission};
 use matraz_track::db::StoreUri;
 use matraz_track::{Service, ServiceOptions};
 use serde_json::{Value, json};
@@ -9,6 +10,9 @@ use tower::ServiceExt as _;
 
 use crate::ON_POSTGRES;
 use crate::postgres_server::PostgresServer;
+
+/// The password of every user in tests.
+pub const PASSWORD: &str = "correct horse battery";
 
 pub struct Fixture {
     pub service: Service,
@@ -24,12 +28,27 @@ impl Fixture {
         Self::on(&store, folder).await
     }
 
+    /// A service where users sign in, with the administrator `admin`.
+    pub async fn with_users(default_permission: Permission) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = if ON_POSTGRES { database().await } else { "sqlite:///mlflow.db".to_owned() };
+        let fixture = Self::open(&store, folder, Some(AuthOptions { default_permission })).await;
+        let made = auth::make_first_admin(&fixture.service, "admin", Some(PASSWORD)).await.unwrap();
+        assert_eq!(made, None);
+        fixture
+    }
+
     /// A service on a given database.
     pub async fn on(uri: &str, folder: tempfile::TempDir) -> Self {
+        Self::open(uri, folder, None).await
+    }
+
+    async fn open(uri: &str, folder: tempfile::TempDir, auth: Option<AuthOptions>) -> Self {
         let store = StoreUri::parse(uri, folder.path()).unwrap();
         let uri = store.shown();
-        let service =
-            Service::open(ServiceOptions::new(store, folder.path().join("mlartifacts"))).await.unwrap();
+        let mut options = ServiceOptions::new(store, folder.path().join("mlartifacts"));
+        options.auth = auth;
+        let service = Service::open(options).await.unwrap();
         Self { service, uri, folder }
     }
 
@@ -64,6 +83,32 @@ impl Fixture {
             .method(method)
             .uri(full(path))
             .header("host", "localhost")
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        self.send(request).await
+    }
+
+    /// A call by a user; the password is that of every user here.
+    pub async fn call_as(&self, user: &str, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        use base64::Engine as _;
+        let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{PASSWORD}"));
+        self.call_with(&format!("Basic {login}"), method, path, body).await
+    }
+
+    /// A call with an `Authorization` header.
+    pub async fn call_with(
+        &self,
+        authorization: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(full(path))
+            .header("host", "localhost")
+            .header("authorization", authorization)
             .header("content-type", "application/json")
             .body(Body::from(body.to_string()))
             .unwrap();

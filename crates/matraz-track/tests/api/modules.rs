@@ -16,3 +16,4 @@ mod runs;
 mod search;
 mod server;
 mod traces;
+mod users;

@@ -6,6 +6,7 @@ pub mod example;
 pub mod gate;
 pub mod gc;
 pub mod init;
+pub mod journal;
 pub mod logs;
 pub mod models;
 pub mod promote;
@@ -14,6 +15,8 @@ pub mod rollback;
 pub mod runs;
 pub mod runs_gc;
 pub mod shims;
+pub mod tokens;
+pub mod users;
 pub mod why;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +47,7 @@ enum Command {
     #[command(flatten)]
     Track(mlflow::Shared),
     Artifacts(artifacts::Args),
+    Journal(journal::Args),
     Logs(logs::Args),
     Runs(runs::Args),
     Gate(gate::Args),
@@ -57,6 +61,8 @@ enum Command {
     #[command(hide = true)]
     Gen(reference::Args),
     Shims(shims::Args),
+    Tokens(tokens::Args),
+    Users(users::Args),
     Why(why::Args),
 }
 
@@ -95,6 +101,7 @@ impl CommandLine for Cli {
                 &["repro", "why", "logs", "stage", "freeze", "unfreeze", "dag", "params", "metrics", "plots"],
             ),
             ("Runs", &["runs", "experiments", "artifacts", "server", "ui", "db"]),
+            ("Users", &["users", "tokens", "journal"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
             ("This program", &["shims", "completion", "version", "git-hook"]),
         ]
@@ -108,6 +115,7 @@ impl CommandLine for Cli {
             Command::Gen(args) => reference::run(args, app),
             Command::Example(args) => example::run(args, app),
             Command::Artifacts(args) => artifacts::run(args, app),
+            Command::Journal(args) => journal::run(args, app),
             Command::Logs(args) => logs::run(args, app),
             Command::Runs(args) => runs::run(args, app),
             Command::Gate(args) => gate::run(args, app),
@@ -117,6 +125,8 @@ impl CommandLine for Cli {
             Command::Rollback(args) => rollback::run(args, app),
             Command::Completion(args) => completion::run(args, app),
             Command::Shims(args) => shims::run(args, app),
+            Command::Tokens(args) => tokens::run(args, app),
+            Command::Users(args) => users::run(args, app),
             Command::Why(args) => why::run(args, app),
         }
     }

@@ -15,7 +15,7 @@ use crate::cli::CliError;
 use crate::exit::Exit;
 use crate::names::Grammar;
 use crate::project;
-use crate::server;
+use crate::server::{self, accounts::Accounts};
 
 /// Serve the tracking API and the web app
 #[derive(clap::Args, Debug)]
@@ -62,13 +62,21 @@ pub struct Args {
     disable_security_middleware: bool,
     #[command(flatten)]
     refused: Refused,
+    /// Let users sign in; `basic-auth` is MLflow's name for it
+    #[arg(long, value_name = "NAME", value_parser = ["basic-auth"])]
+    app_name: Option<String>,
+    /// Let users sign in by password or token
+    #[arg(long)]
+    auth: bool,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let options = options(&args, app)?;
+    let mut options = options(&args, app)?;
+    let accounts = (args.auth || args.app_name.is_some()).then(|| Accounts::read(app)).transpose()?;
+    options.auth = accounts.as_ref().map(|accounts| accounts.options.clone());
     let host = args.host.clone().or_else(|| project::text(app.env.mlflow_host.as_ref()));
     let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());
     let port = or_variable(args.port, app.env.mlflow_port.as_ref(), "MLFLOW_PORT")?.unwrap_or(5000);
@@ -79,6 +87,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let runtime = runtime.enable_all().build().map_err(|source| Error::Runtime { source })?;
     runtime.block_on(async {
         let service = Service::open(options).await?;
+        if let Some(accounts) = &accounts {
+            accounts.begin(&service, app, &app.cwd).await?;
+        }
         let app_pages = service.guard(axum::Router::new().fallback(server::ui::serve));
         let router = service.router().fallback_service(app_pages);
         let started =
@@ -89,9 +100,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     })
 }
 
-fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
-    let text =
-        |variable: &Option<std::ffi::OsString>| variable.as_ref().map(|v| v.to_string_lossy().into_owned());
+/// The database that was asked for, or that of the environment or the project; with the folder that relative places are
+/// in, and the project's settings.
+pub fn database(asked: Option<&str>, app: &App) -> Result<(StoreUri, PathBuf, Settings), Failure> {
     let (base, settings) = match (app.grammar, project::root(&app.cwd)) {
         (Grammar::Matraz, Some(root)) => {
             let settings = Settings::load(&root)?.unwrap_or_default();
@@ -99,13 +110,24 @@ fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
         }
         _ => (app.cwd.clone(), Settings::default()),
     };
-    let configured = settings.tracking.clone().unwrap_or_default();
+    let asked = asked.map(str::to_owned);
+    let store = match asked.or_else(|| project::text(app.env.mlflow_backend_store_uri.as_ref())) {
+        Some(uri) => store(&uri, &app.cwd)?,
+        None => {
+            let configured = settings.tracking.as_ref().and_then(|tracking| tracking.uri.as_deref());
+            store(configured.unwrap_or(tracker::DEFAULT_STORE), &base)?
+        }
+    };
+    Ok((store, base, settings))
+}
+
+fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
+    let text =
+        |variable: &Option<std::ffi::OsString>| variable.as_ref().map(|v| v.to_string_lossy().into_owned());
     let asked = args.backend_store_uri.clone().or_else(|| text(&app.env.mlflow_backend_store_uri));
     args.refused.check(asked.as_deref(), app)?;
-    let store = match asked {
-        Some(uri) => store(&uri, &app.cwd)?,
-        None => store(configured.uri.as_deref().unwrap_or(tracker::DEFAULT_STORE), &base)?,
-    };
+    let (store, base, settings) = database(asked.as_deref(), app)?;
+    let configured = settings.tracking.clone().unwrap_or_default();
     let asked = args.artifacts_destination.clone().or_else(|| text(&app.env.mlflow_artifacts_destination));
     let destination = match asked {
         Some(place) => folder(&place, &app.cwd)?,

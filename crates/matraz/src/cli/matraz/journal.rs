@@ -1,0 +1,67 @@
+//! `matraz journal`
+
+use matraz_base::{Failure, Kind};
+use matraz_track::journal;
+use serde_json::json;
+
+use super::users::Database;
+use crate::app::App;
+use crate::cli::CliError;
+use crate::cli::table::{table, words};
+use crate::exit::Exit;
+
+/// Every change of the registry, of aliases, users and permissions: who, when, before and after
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    database: Database,
+    /// How many of the newest entries are shown
+    #[arg(short = 'n', long, default_value_t = 50)]
+    limit: u32,
+    /// Check that no entry was changed or removed
+    #[arg(long)]
+    check: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    args.database.with(app, async |service, _| {
+        let mut session = service.db().read().await?;
+        if args.check {
+            return match journal::check(&mut session).await? {
+                Ok(count) => {
+                    let text = format!("{count} entries, none changed or removed");
+                    if args.json {
+                        app.out.json(&json!({"entries": count}))
+                    } else {
+                        app.out.result(&text)
+                    }
+                    Ok(Exit::OK)
+                }
+                Err(fault) => {
+                    let message = format!("the journal was altered: {fault}");
+                    Err(CliError::Refused { message, kind: Kind::Corrupt }.into())
+                }
+            };
+        }
+        let entries = journal::newest(&mut session, i64::from(args.limit)).await?;
+        if args.json {
+            app.out.json(&json!(entries));
+            return Ok(Exit::OK);
+        }
+        let rows = entries.into_iter().map(|entry| {
+            let time = jiff::Timestamp::from_millisecond(entry.time)
+                .map_or_else(|_| String::new(), |time| format!("{time:.0}"));
+            let state = |state: Option<String>| state.unwrap_or_else(|| "-".to_owned());
+            let change = format!("{} → {}", state(entry.before), state(entry.after));
+            vec![time, entry.who, entry.action, entry.kind, entry.name, change]
+        });
+        app.out.result(&table(
+            &["time", "who", "did", "to a", "named", "before → after"].map(words),
+            &rows.collect::<Vec<_>>(),
+        ));
+        Ok(Exit::OK)
+    })
+}
