@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use matraz_data::hash::many;
 use matraz_data::metadata::Viewer;
-use matraz_store::{Nursery, move_into_place};
+use matraz_store::Nursery;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -73,16 +73,16 @@ fn main() {
             let place = |n: usize| folder.join(format!("{:02x}", n % 256));
             (0..256).for_each(|n| fs::create_dir_all(place(n)).unwrap());
             each(number, threads, |_, n| {
-                let (mut file, temp) = match &nursery {
-                    Some(nursery) => nursery.create(&place(n), 0o444).unwrap(),
-                    None => {
-                        let temp = place(n).join(format!("{n}.tmp"));
-                        (File::create_new(&temp).unwrap(), temp)
-                    }
-                };
-                file.write_all(&content).unwrap();
-                drop(file);
-                move_into_place(&temp, &place(n).join(n.to_string())).unwrap();
+                let target = place(n).join(n.to_string());
+                if let Some(nursery) = &nursery {
+                    let mut newborn = nursery.create(&place(n), 0o444).unwrap();
+                    newborn.file.write_all(&content).unwrap();
+                    newborn.show(&target).unwrap();
+                    return;
+                }
+                let temp = place(n).join(format!("{n}.tmp"));
+                File::create_new(&temp).unwrap().write_all(&content).unwrap();
+                fs::rename(&temp, &target).unwrap();
             });
             report(number, (number * content.len()) as u64, start.elapsed());
         }
@@ -92,9 +92,18 @@ fn main() {
 
 /// The files below a folder, relative to it.
 fn files(folder: &Path) -> Vec<String> {
-    let ignore = matraz_data::ignore::Ignore::new(folder);
-    let found = matraz_data::ignore::names_below(folder, &ignore).unwrap();
-    found.into_iter().map(|(path, _)| path).collect()
+    let mut found = Vec::new();
+    let mut pending = vec![folder.to_path_buf()];
+    while let Some(at) = pending.pop() {
+        for entry in fs::read_dir(&at).unwrap() {
+            let entry = entry.unwrap();
+            match entry.file_type().unwrap().is_dir() {
+                true => pending.push(entry.path()),
+                false => found.push(entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned()),
+            }
+        }
+    }
+    found
 }
 
 fn each(number: usize, threads: usize, act: impl Fn(&mut [u8], usize) + Sync) {

@@ -177,9 +177,10 @@ pub fn add(
     };
     // Several targets may lie in one folder; the later ones go on from where the earlier ones left it.
     let mut updated: IndexMap<Address, Stage> = IndexMap::new();
-    let mut parts: Vec<(Output, String)> = Vec::new();
+    let mut parts: Vec<(Output, String, bool)> = Vec::new();
     for ((job, content), keeps_legacy) in jobs.into_iter().zip(contents).zip(legacy_kept) {
         let mut stage = updated.get(&job.stage.address).unwrap_or(&job.stage).clone();
+        let linked = content.as_ref().is_none_or(|content| content.linked);
         let recorded = match stage.outs.iter_mut().find(|out| job.path.starts_with(&out.path)) {
             None => Err(Error::NothingThere { path: job.path.clone() }),
             Some(out) => {
@@ -188,7 +189,7 @@ pub fn add(
                 } else {
                     record(&mut cache, out, &job, content, options.no_commit)
                 };
-                recorded.map(|()| parts.push((out.clone(), job.part.clone())))
+                recorded.map(|()| parts.push((out.clone(), job.part.clone(), linked)))
             }
         };
         if let Err(error) = recorded {
@@ -200,12 +201,14 @@ pub fn add(
     }
     // When a target fails, DVC leaves `.gitignore` as it was, also for those that did not.
     if let (Some(git), None) = (&repo.git, &failure) {
-        let outs: Vec<&PathBuf> = parts.iter().map(|(out, _)| &out.path).collect();
+        let outs: Vec<&PathBuf> = parts.iter().map(|(out, ..)| &out.path).collect();
         report.changed.extend(git.ignore_many(&outs)?.files);
     }
     if !options.no_commit && !options.no_relink {
-        let wanted: Vec<Wanted<'_>> =
-            parts.iter().map(|(output, part)| Wanted { output, part: part.clone() }).collect();
+        let wanted: Vec<Wanted<'_>> = parts
+            .iter()
+            .map(|(output, part, linked)| Wanted { output, part: part.clone(), linked: *linked })
+            .collect();
         checkout::relink_if_needed(repo, &mut cache, &wanted, progress, stop)?;
     }
     let stages: Vec<Stage> = updated.into_values().collect();

@@ -36,6 +36,8 @@ pub struct Wanted<'a> {
     pub output: &'a Output,
     /// What of it, relative to it; empty for the whole.
     pub part: String,
+    /// False when its files in the workspace are known to be no links.
+    pub linked: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -45,14 +47,19 @@ impl<'a> Wanted<'a> {
         for one in selections {
             let imported = index.stages[one.stage].is_import();
             let outputs = one.outputs(index).filter(|output| !imported || output.digest.is_some());
-            wanted.extend(outputs.map(|output| Self { output, part: one.part(output) }));
+            wanted.extend(outputs.map(|output| Self { output, part: one.part(output), linked: true }));
         }
         wanted
     }
 
+    /// The digest that the output has once all of it is there; `None` for a part, and for one that DVC 2 took.
+    fn whole_digest(&self) -> Option<Digest> {
+        self.output.digest.filter(|_| self.part.is_empty() && !self.output.legacy)
+    }
+
     /// The whole output.
     pub fn whole(output: &'a Output) -> Self {
-        Self { output, part: String::new() }
+        Self { output, part: String::new(), linked: true }
     }
 }
 
@@ -97,8 +104,8 @@ pub struct Plan {
     pub unrecorded: Vec<PathBuf>,
     /// Outputs that must be folders, empty ones included.
     folders: BTreeSet<PathBuf>,
-    /// All outputs that will be as wanted.
-    outputs: BTreeSet<PathBuf>,
+    /// All outputs that will be as wanted, with the digest of those that will be whole.
+    outputs: BTreeMap<PathBuf, Option<Digest>>,
     /// How many placements are for files that are not there, or with other content.
     relinked: BTreeSet<PathBuf>,
 }
@@ -147,7 +154,7 @@ pub fn plan(
                 compare(one, object, &BTreeMap::new(), Some(found), None, cache, &mut plan, &mut at_risk);
                 let (path, stats) = (&one.output.path, Stats { deleted: 1, ..Stats::default() });
                 plan.fates.entry(path.clone()).or_insert((Fate::Deleted, stats)).0 = Fate::Deleted;
-                plan.outputs.insert(path.clone());
+                plan.outputs.insert(path.clone(), None);
             }
             continue;
         };
@@ -163,7 +170,7 @@ pub fn plan(
         } else {
             BTreeMap::from([(String::new(), digest)])
         };
-        plan.outputs.insert(one.output.path.clone());
+        plan.outputs.insert(one.output.path.clone(), one.whole_digest());
         if digest.is_dir() && one.part.is_empty() {
             plan.folders.insert(one.output.path.clone());
         }
@@ -343,11 +350,11 @@ pub fn apply(
         report.fates.insert(path, fate);
     }
     let broken: BTreeSet<&PathBuf> =
-        plan.outputs.iter().filter(|out| failed_files.iter().any(|file| file.starts_with(out))).collect();
+        plan.outputs.keys().filter(|out| failed_files.iter().any(|file| file.starts_with(out))).collect();
     report.failed.extend(broken.iter().map(|path| (*path).clone()));
     report.failed.sort();
-    let whole: Vec<&PathBuf> = plan.outputs.iter().filter(|out| !broken.contains(out)).collect();
-    remember_outputs(repo, &whole);
+    let whole = plan.outputs.iter().filter(|(out, _)| !broken.contains(out));
+    remember_outputs(repo, whole.map(|(path, digest)| (path, *digest)));
     if let Some((_, error)) = placed.failed.into_iter().next() {
         return Err(error);
     }
@@ -380,10 +387,14 @@ fn remove_file(path: &Path) -> Result<()> {
 
 /// Removes folders that have become empty, from `folder` up to the output that holds them. Outputs that must be folders
 /// stay.
-fn remove_empty_folders(folder: Option<&Path>, outputs: &BTreeSet<PathBuf>, keep: &BTreeSet<PathBuf>) {
+fn remove_empty_folders(
+    folder: Option<&Path>,
+    outputs: &BTreeMap<PathBuf, Option<Digest>>,
+    keep: &BTreeSet<PathBuf>,
+) {
     let mut folder = folder;
     while let Some(at) = folder
-        && outputs.iter().any(|out| at.starts_with(out))
+        && outputs.keys().any(|out| at.starts_with(out))
         && !keep.contains(at)
         && fs::remove_dir(at).is_ok()
     {
@@ -392,65 +403,47 @@ fn remove_empty_folders(folder: Option<&Path>, outputs: &BTreeSet<PathBuf>, keep
 }
 
 /// Writes down that outputs are as the project has them, so that they can go when nothing tracks them any more.
-pub(crate) fn remember_outputs(repo: &Repo, outputs: &[&PathBuf]) {
-    let rows: Vec<(String, Stamp)> =
-        outputs.iter().filter_map(|path| Some((repo.key(path), newest_stamp(path)?))).collect();
+fn remember_outputs<'o>(repo: &Repo, outputs: impl Iterator<Item = (&'o PathBuf, Option<Digest>)>) {
+    let rows: Vec<(String, Option<Digest>)> =
+        outputs.map(|(path, digest)| (repo.key(path), digest)).collect();
     if !rows.is_empty() {
         repo.with_state(|state| state.remember_placed(&rows));
     }
 }
 
-/// The stamp of an output as a whole: its own inode, and the latest time of all files below it.
-fn newest_stamp(path: &Path) -> Option<Stamp> {
-    let meta = fs::symlink_metadata(path).ok()?;
-    let mut stamp = Stamp::of(&meta);
-    let mut pending = if meta.is_dir() { vec![path.to_path_buf()] } else { Vec::new() };
-    while let Some(folder) = pending.pop() {
-        for entry in fs::read_dir(&folder).ok()? {
-            let entry = entry.ok()?;
-            let meta = entry.metadata().ok()?;
-            stamp.mtime = stamp.mtime.max(Stamp::of(&meta).mtime);
-            if meta.is_dir() {
-                pending.push(entry.path());
-            }
-        }
-    }
-    Some(stamp)
-}
-
-/// Outputs that were put into the workspace, have not changed since, and that nothing tracks any more.
-fn left_over(repo: &Repo, tracked: &[&Output]) -> Vec<PathBuf> {
+/// Outputs that were put into the workspace and that nothing tracks any more, with what they held then.
+fn left_over(repo: &Repo, tracked: &[&Output]) -> Vec<(PathBuf, Option<[u8; 16]>)> {
     let placed = repo.with_state(|state| state.placed());
-    let mut unused = Vec::new();
-    for (key, mtime, inode) in placed {
-        let path = repo.root.join(&key);
+    let mut unused: Vec<(PathBuf, Option<[u8; 16]>)> = placed
+        .into_iter()
+        .map(|(key, md5)| (repo.root.join(&key), md5))
         // Also what holds or is held by an output is in use.
-        if tracked.iter().any(|out| out.path.starts_with(&path) || path.starts_with(&out.path)) {
-            continue;
-        }
-        if newest_stamp(&path).is_some_and(|stamp| stamp.mtime == mtime && stamp.inode == inode) {
-            unused.push(path);
-        } else {
-            repo.with_state(|state| state.forget_placed(&[key]));
-        }
-    }
+        .filter(|(path, _)| {
+            !tracked.iter().any(|out| out.path.starts_with(path) || path.starts_with(&out.path))
+        })
+        .collect();
     unused.sort();
     unused
 }
 
-/// Removes outputs that nothing tracks any more, if the cache has all of their content. Returns those that went.
+/// Removes outputs that nothing tracks any more, if they have not changed since and the cache has all of their content.
+/// Returns those that went.
 fn remove_left_over(
     repo: &Repo,
     cache: &mut Cache,
-    paths: Vec<PathBuf>,
+    paths: Vec<(PathBuf, Option<[u8; 16]>)>,
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Vec<PathBuf>> {
-    let targets: Vec<Target> = paths.iter().map(Target::new).collect();
+    let targets: Vec<Target> = paths.iter().map(|(path, _)| Target::new(path)).collect();
     let contents = workspace::hash_many(repo, &targets, progress, stop)?;
     let mut removed = Vec::new();
-    for (path, content) in paths.into_iter().zip(contents) {
-        let Some(content) = content else { continue };
+    for ((path, then), content) in paths.into_iter().zip(contents) {
+        let same = |content: &Content| then.is_none_or(|then| then == *content.digest.bytes());
+        let Some(content) = content.filter(same) else {
+            repo.with_state(|state| state.forget_placed(&[repo.key(&path)]));
+            continue;
+        };
         let objects: Vec<Object> = match &content.tree {
             Some(tree) => tree.entries().iter().map(|entry| Object::new(entry.digest)).collect(),
             None => vec![Object::new(content.digest)],
@@ -543,6 +536,9 @@ pub(crate) fn relink_if_needed(
             }
             Ok(())
         };
+        if digest.is_dir() && !one.linked {
+            continue;
+        }
         if digest.is_dir() {
             let Some(tree) = cache.tree(&object)? else { continue };
             for entry in tree.below(&one.part) {
@@ -558,8 +554,7 @@ pub(crate) fn relink_if_needed(
     if let Some((_, error)) = placed?.failed.into_iter().next() {
         return Err(error);
     }
-    let outputs: Vec<&PathBuf> = wanted.iter().map(|one| &one.output.path).collect();
-    remember_outputs(repo, &outputs);
+    remember_outputs(repo, wanted.iter().map(|one| (&one.output.path, one.whole_digest())));
     Ok(())
 }
 

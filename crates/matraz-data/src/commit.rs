@@ -183,13 +183,12 @@ fn store(
     let targets: Vec<Target> =
         outs.iter().map(|out| Target::with_legacy(out.path.clone(), out.legacy)).collect();
     let stored = workspace::save_many(repo, cache, &targets, progress, interrupt.flag())?;
-    for (out, content) in outs.iter().zip(stored) {
-        if content.is_none() {
-            return Err(Error::NothingThere { path: out.path.clone() });
-        }
+    let mut wanted = Vec::with_capacity(outs.len());
+    for (output, content) in outs.iter().zip(stored) {
+        let content = content.ok_or_else(|| Error::NothingThere { path: output.path.clone() })?;
+        wanted.push(Wanted { linked: content.linked, ..Wanted::whole(output) });
     }
     if !options.no_relink {
-        let wanted: Vec<Wanted<'_>> = outs.iter().map(|out| Wanted::whole(out)).collect();
         checkout::relink_if_needed(repo, cache, &wanted, progress, interrupt.flag())?;
     }
     Ok(())

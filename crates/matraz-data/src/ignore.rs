@@ -5,16 +5,11 @@
 //! project are always ignored.
 
 use std::collections::HashMap;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir};
-
-use crate::cache::WORTH_A_THREAD;
-use crate::metadata::{Metadata, Viewer};
 use crate::repo::{DVC_DIR, DVCIGNORE};
 use crate::{Error, Result};
 
@@ -124,6 +119,11 @@ impl Ignore {
 }
 
 impl Rules {
+    /// Whether there is any pattern.
+    pub fn has_patterns(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// Whether a path in the folder of these rules is ignored.
     pub fn matches(&self, path: &Path, is_dir: bool) -> bool {
         let name = path.file_name().unwrap_or_default();
@@ -177,105 +177,6 @@ impl RuleFile {
     }
 }
 
-/// A file below a folder.
-#[derive(Clone, Debug)]
-pub struct FoundFile {
-    /// Relative to the folder, with `/`.
-    pub path: String,
-    /// Of the file itself; links are followed.
-    pub meta: Metadata,
-}
-
-/// All files below a folder that are not ignored, sorted by path. Links to files count as files, links to folders are
-/// left out, as DVC does. A `.dvcignore` below the folder is refused: its patterns would be part of the data.
-pub fn files_below(folder: &Path, ignore: &Ignore, threads: usize) -> Result<Vec<FoundFile>> {
-    let mut names = names_below(folder, ignore)?;
-    names.sort_unstable();
-    // An empty look stands for a link to a folder.
-    let mut metas: Vec<Option<Metadata>> = vec![None; names.len()];
-    let share = names.len().div_ceil(threads.max(1)).max(WORTH_A_THREAD);
-    let look = |names: &[(String, bool)], metas: &mut [Option<Metadata>]| -> Result<()> {
-        let mut viewer = Viewer::new(folder);
-        for ((name, is_link), meta) in names.iter().zip(metas) {
-            let found = viewer.look(name).map_err(|error| Error::io("read", folder.join(name))(error))?;
-            if found.is_file() {
-                *meta = Some(found);
-            } else if !(*is_link && found.is_dir()) {
-                return Err(Error::NotData { path: folder.join(name) });
-            }
-        }
-        Ok(())
-    };
-    if names.len() <= share {
-        look(&names, &mut metas)?;
-    } else {
-        std::thread::scope(|scope| {
-            let parts = names.chunks(share).zip(metas.chunks_mut(share));
-            let parts: Vec<_> = parts.map(|(names, metas)| scope.spawn(move || look(names, metas))).collect();
-            let joined = parts
-                .into_iter()
-                .map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            joined.collect::<Result<()>>()
-        })?;
-    }
-    let files = names.into_iter().zip(metas);
-    Ok(files.filter_map(|((path, _), meta)| Some(FoundFile { path, meta: meta? })).collect())
-}
-
-/// The names of files below a folder, and whether they are links.
-pub fn names_below(folder: &Path, ignore: &Ignore) -> Result<Vec<(String, bool)>> {
-    let mut names = Vec::new();
-    let mut pending = vec![(folder.to_path_buf(), String::new())];
-    let mut room = Vec::with_capacity(64 * 1024);
-    while let Some((at, prefix)) = pending.pop() {
-        let failed = |error: rustix::io::Errno| Error::io("read", &at)(error.into());
-        let rules = ignore.rules(&at)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = rustix::fs::openat(CWD, &at, flags, Mode::empty()).map_err(failed)?;
-        // The standard library's reader makes three allocations a name.
-        let mut entries = RawDir::new(&handle, room.spare_capacity_mut());
-        while let Some(entry) = entries.next() {
-            let entry = entry.map_err(failed)?;
-            let bytes = entry.file_name().to_bytes();
-            if matches!(bytes, b"." | b"..") {
-                continue;
-            }
-            let Ok(name) = std::str::from_utf8(bytes) else {
-                return Err(Error::NotUnicode { path: at.join(std::ffi::OsStr::from_bytes(bytes)) });
-            };
-            let kind = match entry.file_type() {
-                // Some filesystems do not tell.
-                FileType::Unknown => {
-                    let stat =
-                        rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
-                    FileType::from_raw_mode(stat.st_mode)
-                }
-                kind => kind,
-            };
-            if kind == FileType::Directory {
-                let path = at.join(name);
-                if !ignore.skips_folder(&rules, &path) {
-                    pending.push((path, format!("{prefix}{name}/")));
-                }
-                continue;
-            }
-            if name == DVCIGNORE && !rules.matches(&at.join(name), false) {
-                return Err(Error::IgnoreFileInData { folder: at });
-            }
-            // What a killed process left half-written is no data.
-            let litter = matraz_base::file::is_temporary(name);
-            let ignored = (!rules.files.is_empty() || name == ".git") && rules.matches(&at.join(name), false);
-            if !litter && !ignored {
-                let mut path = String::with_capacity(prefix.len() + name.len());
-                path.push_str(&prefix);
-                path.push_str(name);
-                names.push((path, kind == FileType::Symlink));
-            }
-        }
-    }
-    Ok(names)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,29 +213,5 @@ mod tests {
         }
         let verdict = ignore.verdict(&root.join("d/keep.tmp"), false).unwrap().unwrap();
         assert_eq!(verdict, Verdict { ignored: false, pattern: ".dvcignore:5:!keep.tmp".into() });
-    }
-
-    #[test]
-    fn walks_follow_links_to_files_and_leave_out_what_is_ignored() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        for dir in ["d/s", "d/e", "d/.git", "d/sub/.dvc"] {
-            fs::create_dir_all(root.join(dir)).unwrap();
-        }
-        for file in ["d/a", "d/s/b", "d/a.x", "d/c.tmp", "d/.git/x", "d/sub/y"] {
-            fs::write(root.join(file), file).unwrap();
-        }
-        std::os::unix::fs::symlink("a", root.join("d/link")).unwrap();
-        std::os::unix::fs::symlink("s", root.join("d/dirlink")).unwrap();
-        fs::write(root.join(DVCIGNORE), "*.tmp\n").unwrap();
-        let ignore = Ignore::new(root);
-        let found = files_below(&root.join("d"), &ignore, 2).unwrap();
-        let names: Vec<_> = found.iter().map(|f| f.path.as_str()).collect();
-        assert_eq!(names, ["a", "a.x", "link", "s/b"]);
-        std::os::unix::fs::symlink("nowhere", root.join("d/broken")).unwrap();
-        assert!(files_below(&root.join("d"), &ignore, 2).is_err());
-        fs::remove_file(root.join("d/broken")).unwrap();
-        fs::write(root.join("d/s/.dvcignore"), "x").unwrap();
-        assert!(matches!(files_below(&root.join("d"), &ignore, 2), Err(Error::IgnoreFileInData { .. })));
     }
 }

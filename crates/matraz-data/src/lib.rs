@@ -42,6 +42,7 @@ pub mod status;
 pub mod target;
 pub mod unprotect;
 pub mod view;
+pub mod walk;
 pub mod workspace;
 
 pub use error::Error;

@@ -15,6 +15,8 @@ pub struct Metadata {
     pub stamp: Stamp,
     /// Kind and permission bits.
     mode: u32,
+    /// Of one inode.
+    names: u32,
 }
 
 impl Metadata {
@@ -33,6 +35,11 @@ impl Metadata {
         self.mode & 0o7777
     }
 
+    /// Whether the file has other names besides this one: hard links.
+    pub fn has_other_names(&self) -> bool {
+        self.names > 1
+    }
+
     /// Whether its owner may execute it.
     pub fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0
@@ -41,14 +48,20 @@ impl Metadata {
 
 impl From<&std::fs::Metadata> for Metadata {
     fn from(meta: &std::fs::Metadata) -> Self {
-        Self { stamp: Stamp::of(meta), mode: std::os::unix::fs::MetadataExt::mode(meta) }
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            stamp: Stamp::of(meta),
+            mode: meta.mode(),
+            names: u32::try_from(meta.nlink()).unwrap_or(u32::MAX),
+        }
     }
 }
 
 impl From<&Stat> for Metadata {
     fn from(stat: &Stat) -> Self {
         let mtime = stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec as i64);
-        Self { stamp: Stamp { mtime, size: stat.st_size as u64, inode: stat.st_ino }, mode: stat.st_mode }
+        let stamp = Stamp { mtime, size: stat.st_size as u64, inode: stat.st_ino };
+        Self { stamp, mode: stat.st_mode, names: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::ignore::files_below;
+use crate::walk::files_below;
 use crate::{Error, Repo, Result};
 
 /// Replaces the links to cache objects at or below a path by copies, and lets their owner write to all files.

@@ -8,13 +8,13 @@ use std::time::SystemTime;
 
 use matraz_base::progress::{Progress, Unit};
 
-use crate::cache::{Cache, Object, Origin, Source, absent};
+use crate::cache::{Cache, Object, Origin, Source, WORTH_A_THREAD, absent};
 use crate::hash::digest::{Digest, Meta};
 use crate::hash::many;
 use crate::hash::state::{Algorithm, Known, KnownFolder, Stamp};
 use crate::hash::tree::{Entry, Fingerprint, Tree};
-use crate::ignore::{FoundFile, files_below};
 use crate::metadata::Metadata;
+use crate::walk::{FoundFile, files_below};
 use crate::{Error, Repo, Result};
 
 /// The content of a file or folder.
@@ -26,6 +26,8 @@ pub struct Content {
     pub meta: Meta,
     /// The files of a folder; `None` for a file.
     pub tree: Option<Tree>,
+    /// Whether a file is a link, or has other names.
+    pub linked: bool,
 }
 
 /// How an output stands against what is recorded of it.
@@ -116,6 +118,7 @@ struct Candidate {
     path: String,
     stamp: Stamp,
     executable: bool,
+    linked: bool,
     digest: Option<Digest>,
     /// The digest was known from earlier.
     known: bool,
@@ -158,7 +161,7 @@ fn look(
         let mut forget = |path: &[u8]| forgotten.push(String::from_utf8_lossy(path).into_owned());
         let mut name = key.clone().into_bytes();
         candidates.reserve(files.len());
-        for FoundFile { path, meta } in files {
+        for FoundFile { path, meta, is_link } in files {
             name.truncate(key.len());
             if !path.is_empty() {
                 name.push(b'/');
@@ -176,6 +179,7 @@ fn look(
                 path,
                 stamp: meta.stamp,
                 executable: meta.is_executable(),
+                linked: is_link || meta.has_other_names(),
                 digest,
                 known: digest.is_some(),
             });
@@ -184,24 +188,40 @@ fn look(
     }
     drop(all_known);
     settle(repo, targets, &mut candidates, cache.as_deref_mut(), progress, stop)?;
-    remember(repo, targets, &candidates, forgotten, start);
-    let mut contents = Vec::with_capacity(targets.len());
-    let mut candidates = candidates.into_iter().peekable();
-    for (number, kind) in kinds.into_iter().enumerate() {
-        let mut own = Vec::new();
-        while let Some(candidate) = candidates.next_if(|candidate| candidate.target == number) {
-            own.push(candidate);
+    let lessons = lessons(targets, &keys, &candidates, forgotten, start);
+    let mut state = repo.with_state(|state| state.clone());
+    let many = lessons.iter().map(|lesson| lesson.learned.len()).sum::<usize>() > WORTH_A_THREAD;
+    let remember = move || {
+        for Lesson { algorithm, learned, forgotten } in lessons {
+            state.update(algorithm, &learned, &forgotten);
         }
-        let content = match kind {
-            None => None,
-            Some(is_folder) => Some(assemble(repo, own, is_folder, &targets[number], &keys[number])?),
-        };
-        if let (Some(cache), Some(tree)) = (&mut cache, content.as_ref().and_then(|c| c.tree.as_ref())) {
-            cache.save_tree_as(tree, targets[number].algorithm == Algorithm::LegacyMd5)?;
+    };
+    std::thread::scope(|scope| {
+        // Nothing of it is needed for what comes next.
+        if many {
+            scope.spawn(remember);
+        } else {
+            remember();
         }
-        contents.push(content);
-    }
-    Ok(contents)
+        let mut contents = Vec::with_capacity(targets.len());
+        let mut candidates = candidates.into_iter().peekable();
+        for (number, kind) in kinds.into_iter().enumerate() {
+            let mut own = Vec::new();
+            while let Some(candidate) = candidates.next_if(|candidate| candidate.target == number) {
+                own.push(candidate);
+            }
+            let content = match kind {
+                None => None,
+                Some(is_folder) => Some(assemble(repo, own, is_folder, &targets[number], &keys[number])?),
+            };
+            if let (Some(cache), Some(Content { digest, tree: Some(tree), .. })) = (&mut cache, &content) {
+                let legacy = targets[number].algorithm == Algorithm::LegacyMd5;
+                cache.save_tree_of(&Object { digest: *digest, legacy }, tree)?;
+            }
+            contents.push(content);
+        }
+        Ok(contents)
+    })
 }
 
 /// Gives every candidate its digest, and stores those that are to be stored.
@@ -282,37 +302,44 @@ fn settle(
     Ok(())
 }
 
-/// Writes down what was learnt about files that are sure to change their stamp when they are written again.
-fn remember(
-    repo: &Repo,
+/// What is to be remembered of files, and which ones are to be forgotten.
+struct Lesson {
+    algorithm: Algorithm,
+    learned: Vec<(String, Known)>,
+    forgotten: Vec<String>,
+}
+
+/// What was learnt about files that are sure to change their stamp when they are written again.
+fn lessons(
     targets: &[Target],
+    keys: &[String],
     candidates: &[Candidate],
     mut forgotten: HashMap<Algorithm, Vec<String>>,
     start: SystemTime,
-) {
+) -> Vec<Lesson> {
     let mut learned: HashMap<Algorithm, Vec<(String, Known)>> = HashMap::new();
     for candidate in candidates {
         let (Some(digest), false) = (candidate.digest, candidate.known) else { continue };
         if candidate.stamp.settled_before(start) {
-            let target = &targets[candidate.target];
-            let mut name = repo.key(&target.path);
+            let key = &keys[candidate.target];
+            let mut name = String::with_capacity(key.len() + 1 + candidate.path.len());
+            name.push_str(key);
             if !candidate.path.is_empty() {
                 name.push('/');
                 name.push_str(&candidate.path);
             }
-            learned
-                .entry(target.algorithm)
-                .or_default()
-                .push((name, Known { stamp: candidate.stamp, digest }));
+            let known = Known { stamp: candidate.stamp, digest };
+            learned.entry(targets[candidate.target].algorithm).or_default().push((name, known));
         }
     }
-    for algorithm in [Algorithm::Md5, Algorithm::LegacyMd5] {
-        let learned = learned.remove(&algorithm).unwrap_or_default();
-        let forgotten = forgotten.remove(&algorithm).unwrap_or_default();
-        if !learned.is_empty() || !forgotten.is_empty() {
-            repo.with_state(|state| state.update(algorithm, &learned, &forgotten));
-        }
-    }
+    let mut lesson = |algorithm| Lesson {
+        algorithm,
+        learned: learned.remove(&algorithm).unwrap_or_default(),
+        forgotten: forgotten.remove(&algorithm).unwrap_or_default(),
+    };
+    let mut lessons: Vec<Lesson> = [Algorithm::Md5, Algorithm::LegacyMd5].map(&mut lesson).into();
+    lessons.retain(|lesson| !lesson.learned.is_empty() || !lesson.forgotten.is_empty());
+    lessons
 }
 
 /// The digest of a folder with fewer files is computed sooner than looked up.
@@ -326,12 +353,13 @@ fn assemble(
     key: &str,
 ) -> Result<Content> {
     let size = candidates.iter().map(|candidate| candidate.stamp.size).sum();
+    let linked = candidates.iter().any(|candidate| candidate.linked);
     let changed = || Error::io("read", &target.path)(std::io::ErrorKind::NotFound.into());
     if !is_folder {
         let candidate = candidates.into_iter().next().ok_or_else(changed)?;
         let digest = candidate.digest.ok_or_else(changed)?;
         let meta = Meta { size: Some(size), nfiles: None, isexec: candidate.executable };
-        return Ok(Content { digest, meta, tree: None });
+        return Ok(Content { digest, meta, tree: None, linked });
     }
     let mut entries = Vec::with_capacity(candidates.len());
     let mut fingerprint = Fingerprint::default();
@@ -343,7 +371,7 @@ fn assemble(
     let tree = Tree::new(entries);
     let meta = Meta { size: Some(size), nfiles: Some(tree.len() as u64), isexec: false };
     if tree.len() < WORTH_REMEMBERING {
-        return Ok(Content { digest: tree.digest(), meta, tree: Some(tree) });
+        return Ok(Content { digest: tree.digest(), meta, tree: Some(tree), linked });
     }
     let fingerprint = fingerprint.bytes();
     let known = repo.with_state(|state| state.folder(key, target.algorithm));
@@ -356,7 +384,7 @@ fn assemble(
             digest
         }
     };
-    Ok(Content { digest, meta, tree: Some(tree) })
+    Ok(Content { digest, meta, tree: Some(tree), linked })
 }
 
 enum Found {
@@ -380,7 +408,11 @@ fn find(repo: &Repo, path: &Path) -> Result<Option<Found>> {
     if !meta.is_file() {
         return Err(Error::NotData { path: path.to_path_buf() });
     }
-    Ok(Some(Found::File(FoundFile { path: String::new(), meta: Metadata::from(&meta) })))
+    Ok(Some(Found::File(FoundFile {
+        path: String::new(),
+        meta: Metadata::from(&meta),
+        is_link: path.is_symlink(),
+    })))
 }
 
 /// Remembers files that were just put into the workspace, so that nobody hashes them again.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use matraz_base::file;
 
-use crate::nursery::{HOME, Nursery, move_into_place};
-use crate::{Error, Location, Result};
+use crate::nursery::{HOME, Nursery};
+use crate::{Error, Location, Newborn, Result};
 
 /// A place for items.
 #[derive(Clone, Debug)]
@@ -31,10 +31,17 @@ pub struct Item {
 #[derive(Debug)]
 pub struct Pending {
     store: Store,
-    temp: PathBuf,
-    file: File,
+    newborn: Newborn,
     written: u64,
-    done: bool,
+}
+
+/// What became of an item that was to be new.
+#[derive(Debug)]
+pub enum Committed {
+    /// It is there now, with this metadata.
+    New(fs::Metadata),
+    /// There was one already.
+    Present(Pending),
 }
 
 impl Store {
@@ -90,8 +97,8 @@ impl Store {
             }
             other => other,
         };
-        let (file, temp) = made.map_err(Error::io("write", &folder))?;
-        Ok(Pending { store: self.clone(), temp, file, written: 0, done: false })
+        let newborn = made.map_err(Error::io("write", &folder))?;
+        Ok(Pending { store: self.clone(), newborn, written: 0 })
     }
 
     /// Makes a folder below the root and those above it.
@@ -113,7 +120,7 @@ impl Store {
         let mut from = File::open(source).map_err(Error::io("read", source))?;
         let size = from.metadata().map_err(Error::io("read", source))?.len();
         let mut pending = self.start(key, mode)?;
-        let copied = io::copy(&mut from, &mut pending.file).map_err(Error::io("copy", source))?;
+        let copied = io::copy(&mut from, &mut pending.newborn.file).map_err(Error::io("copy", source))?;
         pending.written = copied;
         pending.commit(key, Some(size))?;
         Ok(copied)
@@ -199,7 +206,7 @@ impl Store {
 impl Pending {
     /// The next bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(Error::io("write", &self.temp))?;
+        self.newborn.file.write_all(bytes).map_err(Error::io("write", &self.store.root))?;
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -207,35 +214,42 @@ impl Pending {
     /// Makes the item visible under `key`, replacing an older one, if it has `size` bytes where that is known.
     /// Returns what the system says about the file.
     pub fn commit(mut self, key: &str, size: Option<u64>) -> Result<fs::Metadata> {
+        let (meta, _) = self.show(key, size, |newborn, target| newborn.show(target).map(|()| true))?;
+        Ok(meta)
+    }
+
+    /// Like [`commit`](Self::commit), and leaves an item alone that is there already.
+    pub fn commit_new(mut self, key: &str, size: Option<u64>) -> Result<Committed> {
+        let (meta, shown) = self.show(key, size, Newborn::show_new)?;
+        Ok(if shown { Committed::New(meta) } else { Committed::Present(self) })
+    }
+
+    fn show(
+        &mut self,
+        key: &str,
+        size: Option<u64>,
+        show: impl Fn(&mut Newborn, &Path) -> io::Result<bool>,
+    ) -> Result<(fs::Metadata, bool)> {
         if let Some(size) = size {
             self.store.check_size(key, size, self.written)?;
         }
         let target = self.store.path(key)?;
-        let meta = self.file.metadata().map_err(Error::io("write", &self.temp))?;
-        match move_into_place(&self.temp, &target) {
+        let meta = self.newborn.file.metadata().map_err(Error::io("write", &target))?;
+        let shown = match show(&mut self.newborn, &target) {
             Err(error) if absent(&error) => {
                 let folder = target.parent().unwrap_or(&self.store.root);
                 self.store.make_folder(folder).map_err(Error::io("create", folder))?;
-                move_into_place(&self.temp, &target)
+                show(&mut self.newborn, &target)
             }
             other => other,
-        }
-        .map_err(Error::io("write", &target))?;
-        self.done = true;
-        Ok(meta)
+        };
+        Ok((meta, shown.map_err(Error::io("write", &target))?))
     }
 
     /// Sets the permission bits regardless of the umask.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
-        self.file.set_permissions(fs::Permissions::from_mode(mode)).map_err(Error::io("protect", &self.temp))
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if !self.done {
-            let _ = fs::remove_file(&self.temp);
-        }
+        let file = &self.newborn.file;
+        file.set_permissions(fs::Permissions::from_mode(mode)).map_err(Error::io("protect", &self.store.root))
     }
 }
 

@@ -4,21 +4,23 @@
 //! some minutes of its removal, and looks at every such inode, from the first of its region on, for every new file.
 //! Where 20,000 files were just removed, making one takes 100 to 600 µs instead of 9. A region is made of sixteen
 //! block groups, a file is born in the region of its folder, and the folders in one with the attribute `T` are spread
-//! over all regions. So when birth turns out to be slow beside its place, a file is born in such a folder and renamed
-//! to its place: 15 µs for everything (20,000 files of 4 KiB, two threads; `bench/floor` repeats it). Folders are made
+//! over all regions. So when birth turns out to be slow beside its place, a file is born in such a folder and shown in
+//! its place: 15 µs for everything (20,000 files of 4 KiB, two threads; `bench/floor` repeats it). Folders are made
 //! the same way. On any other filesystem, and while birth is quick, files are made beside their place.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use matraz_base::file;
 use rustix::fs::{CWD, IFlags, Mode, OFlags, RenameFlags};
+
+use crate::Newborn;
 
 /// The folder below the root that holds the folders of all processes.
 pub(crate) const HOME: &str = ".matraz-new";
@@ -40,6 +42,8 @@ pub struct Nursery {
     patience: Duration,
     /// The place of each thread that is not making a file right now.
     slots: Mutex<Vec<Slot>>,
+    /// Whether files need no name before they are shown, as far as is known.
+    nameless: AtomicBool,
     /// How many folders were made.
     folders: AtomicUsize,
     /// The quickest birth so far, and the folder of it.
@@ -67,22 +71,27 @@ impl Nursery {
             root: root.to_path_buf(),
             patience,
             slots: Mutex::default(),
+            nameless: AtomicBool::new(true),
             folders: AtomicUsize::new(0),
             best: Mutex::default(),
             own: Mutex::default(),
         }
     }
 
-    /// Makes a file that will go to the folder `beside`, with the permission bits `mode` less the umask; it is open for
-    /// writing.
-    pub fn create(&self, beside: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
-        let beside = beside.join(file::temporary_name());
-        self.bear(beside, |path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path))
+    /// Makes a file that will go to the folder `beside`, with the permission bits `mode` less the umask.
+    pub fn create(&self, beside: &Path, mode: u32) -> io::Result<Newborn> {
+        self.bear(beside, |folder| Newborn::create(folder, mode, &self.nameless))
     }
 
     /// Makes a folder. It is no error when there is one already; that above it must exist.
     pub fn create_dir(&self, path: &Path) -> io::Result<()> {
-        let made = self.bear(path.to_path_buf(), |born| fs::create_dir(born)).and_then(|(_, born)| {
+        let beside = path.parent().unwrap_or(path);
+        let make = |folder: &Path| {
+            let born =
+                if folder == beside { path.to_path_buf() } else { folder.join(file::temporary_name()) };
+            fs::create_dir(&born).map(|()| born)
+        };
+        let made = self.bear(beside, make).and_then(|born| {
             if born == path {
                 return Ok(());
             }
@@ -96,16 +105,11 @@ impl Nursery {
         made.or_else(|error| if path.is_dir() { Ok(()) } else { Err(error) })
     }
 
-    /// Makes something in a folder of ours, or at `beside` while birth is quick there.
-    fn bear<T>(
-        &self,
-        beside: PathBuf,
-        make: impl FnOnce(&Path) -> io::Result<T>,
-    ) -> io::Result<(T, PathBuf)> {
+    /// Makes something in a folder of ours, or in `beside` while birth is quick there.
+    fn bear<T>(&self, beside: &Path, make: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
         let mut slot = lock(&self.slots).pop().unwrap_or_default();
-        let temp = slot.folder.as_ref().map_or(beside, |folder| folder.join(file::temporary_name()));
         let start = Instant::now();
-        let made = make(&temp);
+        let made = make(slot.folder.as_deref().unwrap_or(beside));
         let spent = start.elapsed();
         if made.is_ok() {
             slot.births += 1;
@@ -115,7 +119,7 @@ impl Nursery {
             self.judge(&mut slot, quickest);
         }
         lock(&self.slots).push(slot);
-        made.map(|made| (made, temp))
+        made
     }
 
     /// Moves a slot on when birth is slow where it is.
@@ -190,19 +194,6 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Renames a new file to its place, replacing what is there. Between filesystems it is copied first.
-pub fn move_into_place(temp: &Path, target: &Path) -> io::Result<()> {
-    match fs::rename(temp, target) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            let beside = target.with_file_name(file::temporary_name());
-            let moved = fs::copy(temp, &beside).and_then(|_| fs::rename(&beside, target));
-            let _ = fs::remove_file(if moved.is_ok() { temp } else { &beside });
-            moved
-        }
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,9 +214,9 @@ mod tests {
                     let (nursery, place) = (&nursery, &place);
                     scope.spawn(move || {
                         for n in 0..3 * MOST_FOLDERS {
-                            let (mut file, temp) = nursery.create(place, 0o600).unwrap();
-                            file.write_all(n.to_string().as_bytes()).unwrap();
-                            move_into_place(&temp, &place.join(format!("{thread}-{n}"))).unwrap();
+                            let mut newborn = nursery.create(place, 0o600).unwrap();
+                            newborn.file.write_all(n.to_string().as_bytes()).unwrap();
+                            newborn.show(&place.join(format!("{thread}-{n}"))).unwrap();
                         }
                     });
                 }
@@ -249,8 +240,8 @@ mod tests {
                     let (nursery, place) = (&nursery, &place);
                     scope.spawn(move || {
                         nursery.create_dir(place).unwrap();
-                        let (_, temp) = nursery.create(place, 0o600).unwrap();
-                        move_into_place(&temp, &place.join(thread.to_string())).unwrap();
+                        let mut newborn = nursery.create(place, 0o600).unwrap();
+                        newborn.show(&place.join(thread.to_string())).unwrap();
                     });
                 }
             });
@@ -263,9 +254,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let nursery = Nursery::new(folder.path());
-        let (file, temp) = nursery.create(folder.path(), 0o400).unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o400);
-        assert!(temp.starts_with(folder.path()));
+        let newborn = nursery.create(folder.path(), 0o400).unwrap();
+        assert_eq!(newborn.file.metadata().unwrap().permissions().mode() & 0o7777, 0o400);
         assert!(nursery.create(&folder.path().join("missing"), 0o400).is_err());
         fs::write(folder.path().join("file"), "").unwrap();
         assert!(nursery.create_dir(&folder.path().join("file")).is_err());

@@ -122,20 +122,37 @@ pub fn run(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
 }
 
 fn run_as<C: CommandLine>(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
-    let env = Env::read();
-    let mut command = groups::grouped(C::command(), C::groups());
-    if env.no_color.is_some() {
-        command = command.color(clap::ColorChoice::Never);
+    // Programs ask for it again and again to see who is there; the rest of the grammar need not be built for that.
+    if let [_, only] = arguments.as_slice()
+        && (only == "--version" || only == "-V")
+    {
+        Printer::new(Volume::Normal, &Env::default()).result(&names::version_line(grammar));
+        return 0;
     }
-    let parsed = command.try_get_matches_from_mut(&arguments).and_then(|mut found| {
-        if grammar == Grammar::Dvc
-            && let Some(word) = dvc::argument_order::stray_word(&command, &found)
-        {
-            let message =
-                format!("unexpected argument '{word}': give it before the options, as `dvc` wants it");
-            return Err(command.error(ErrorKind::UnknownArgument, message));
+    let env = Env::read();
+    let coloured = |command: clap::Command| match env.no_color {
+        Some(_) => command.color(clap::ColorChoice::Never),
+        None => command,
+    };
+    let parse = |command: clap::Command| {
+        let mut command = coloured(command);
+        command.try_get_matches_from_mut(&arguments).and_then(|mut found| {
+            if grammar == Grammar::Dvc
+                && let Some(word) = dvc::argument_order::stray_word(&command, &found)
+            {
+                let message =
+                    format!("unexpected argument '{word}': give it before the options, as `dvc` wants it");
+                return Err(command.error(ErrorKind::UnknownArgument, message));
+            }
+            C::from_arg_matches_mut(&mut found)
+        })
+    };
+    // The overview is put together only for those who see it.
+    let parsed = parse(C::command()).or_else(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            parse(groups::grouped(C::command(), C::groups()))
         }
-        C::from_arg_matches_mut(&mut found)
+        _ => Err(error),
     });
     let line = match parsed {
         Ok(line) => line,

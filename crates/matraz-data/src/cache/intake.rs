@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use matraz_base::progress::{Progress, Task};
-use matraz_store::{Pending, Store};
+use matraz_store::{Committed, Pending, Store};
 
 use super::{Cache, Corrupted, Object};
 use crate::hash::digest::Digest;
@@ -50,6 +50,9 @@ struct Run<'a> {
     cache: Option<&'a Cache>,
     remote: Option<&'a Store>,
     outcome: Mutex<(Intake, Vec<(Object, Stamp)>)>,
+    /// Whether the last object was in the cache already. To look for each one first would take longer than to find out
+    /// at the end, unless most are there.
+    look_first: AtomicBool,
     progress: &'a dyn Progress,
     task: Task,
 }
@@ -72,6 +75,7 @@ impl Cache {
             cache: store.then_some(&*self),
             remote,
             outcome: Mutex::new((outcome, Vec::new())),
+            look_first: AtomicBool::new(false),
             progress,
             task,
         };
@@ -139,7 +143,10 @@ impl Work for Run<'_> {
                     return Err(Error::Corrupted { path: self.path(job).to_path_buf() });
                 }
                 let stored = match self.cache {
-                    Some(cache) => store(cache, &object, pending, &hashed)?.map(|stamp| (object, stamp)),
+                    Some(cache) => {
+                        let stamp = store(cache, &object, pending, &hashed, &self.look_first)?;
+                        stamp.map(|stamp| (object, stamp))
+                    }
                     None => None,
                 };
                 Ok((object.digest, stored))
@@ -171,19 +178,34 @@ fn store(
     object: &Object,
     pending: Option<Pending>,
     hashed: &Hashed<'_>,
+    look_first: &AtomicBool,
 ) -> Result<Option<Stamp>> {
-    if let Ok(meta) = std::fs::metadata(cache.path(object))
-        && meta.len() == hashed.size
-        && let Some(checked) = cache.judge(object, &(&meta).into())
-    {
-        return Ok(checked.then(|| Stamp::of(&meta)));
-    }
-    match (pending, hashed.whole) {
-        (Some(pending), _) => {
-            cache.make_folder(&object.key())?;
-            cache.finish(pending, &object.key(), Some(hashed.size))
+    let there = || {
+        let meta = std::fs::metadata(cache.path(object)).ok().filter(|meta| meta.len() == hashed.size)?;
+        let checked = cache.judge(object, &(&meta).into())?;
+        Some(checked.then(|| Stamp::of(&meta)))
+    };
+    if look_first.load(Ordering::Relaxed) || cache.known(object).is_some() {
+        let found = there();
+        look_first.store(found.is_some(), Ordering::Relaxed);
+        if let Some(stamp) = found {
+            return Ok(stamp);
         }
-        (None, whole) => cache.write_object(object, whole.unwrap_or_default()),
     }
-    .map(Some)
+    let (key, size) = (object.key(), Some(hashed.size));
+    cache.make_folder(&key)?;
+    let pending = match pending {
+        Some(pending) => pending,
+        None => cache.start_object(&key, hashed.whole.unwrap_or_default())?,
+    };
+    match pending.commit_new(&key, size)? {
+        Committed::New(meta) => cache.protected(&key, &meta).map(Some),
+        Committed::Present(pending) => {
+            look_first.store(true, Ordering::Relaxed);
+            match there() {
+                Some(stamp) => Ok(stamp),
+                None => cache.finish(pending, &key, size).map(Some),
+            }
+        }
+    }
 }

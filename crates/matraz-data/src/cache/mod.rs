@@ -22,7 +22,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use matraz_store::{Location, Store};
 
@@ -210,18 +210,23 @@ impl Cache {
         Ok((found, corrupted))
     }
 
-    /// What [`judge`](Self::judge) says of each object; `None` for one that is not there. Objects are looked at folder
+    /// What [`judge`] says of each object; `None` for one that is not there. Objects are looked at folder
     /// by folder, on several threads when there are many.
     fn look_at(&self, objects: &[Object], threads: usize) -> Result<Vec<Option<Option<bool>>>> {
         let look = |part: &[u32]| -> Result<Vec<Option<Option<bool>>>> {
             let mut viewer = Viewer::new(&self.root);
             let mut key = String::new();
+            let known = self.known_objects();
+            let mut at = 0;
             let answer = |n: &u32| {
                 let object = &objects[*n as usize];
                 key.clear();
                 object.push_key(&mut key);
                 match viewer.look(&key) {
-                    Ok(meta) if meta.is_file() => Ok(Some(self.judge(object, &meta))),
+                    Ok(meta) if meta.is_file() => {
+                        let known = known.get_near(&object.digest, object.algorithm(), &mut at);
+                        Ok(Some(judge(object, &meta, known)))
+                    }
                     Ok(_) => Ok(None),
                     Err(error) if absent(&error) => Ok(None),
                     Err(error) => Err(Error::io("look at", self.path(object))(error)),
@@ -231,11 +236,19 @@ impl Cache {
         };
         let mut order: Vec<u32> = (0..objects.len() as u32).collect();
         if !objects.is_sorted() {
-            order.sort_unstable_by_key(|n| objects[*n as usize]);
+            // Most digests differ in the first eight bytes, which are quick to compare.
+            let start =
+                |n: u32| objects[n as usize].digest.bytes().first_chunk().map(|b| u64::from_be_bytes(*b));
+            let mut keys: Vec<(Option<u64>, u32)> = order.iter().map(|n| (start(*n), *n)).collect();
+            keys.sort_unstable_by(|a, b| {
+                a.0.cmp(&b.0).then_with(|| objects[a.1 as usize].cmp(&objects[b.1 as usize]))
+            });
+            order = keys.into_iter().map(|(_, n)| n).collect();
         }
-        let share = order.len().div_ceil(threads.max(1)).max(WORTH_A_THREAD);
+        // More parts than threads, as one may be held up.
+        let share = order.len().div_ceil(threads.max(1) * 8).max(WORTH_A_THREAD);
         let parts: Vec<&[u32]> = order.chunks(share).collect();
-        let answers = in_parallel_parts(&parts, look)?;
+        let answers = in_parallel_parts(&parts, threads, look)?;
         let mut looked_at = vec![None; objects.len()];
         for (n, answer) in order.into_iter().zip(answers) {
             looked_at[n as usize] = answer;
@@ -243,25 +256,18 @@ impl Cache {
         Ok(looked_at)
     }
 
-    /// Whether an object with this metadata can be used, and whether its content was checked; `None` when it must be
-    /// hashed first.
+    /// Whether an object with this metadata can be used, see [`judge`].
     fn judge(&self, object: &Object, meta: &Metadata) -> Option<bool> {
-        let stamp = meta.stamp;
-        let protected = meta.permissions() == OBJECT_MODE;
-        let empty = *object.digest.bytes() == md5::EMPTY;
-        if !protected || (stamp.size == 0) != empty {
-            return None;
-        }
-        match self.known(object) {
-            Some(known) if known == stamp => Some(true),
-            Some(_) => None,
-            None => Some(false),
-        }
+        judge(object, meta, self.known(object))
     }
 
     /// What an object looked like when its content was seen to be right.
     fn known(&self, object: &Object) -> Option<Stamp> {
-        self.known.get_or_init(|| self.state.objects()).get(&object.digest, object.algorithm())
+        self.known_objects().get(&object.digest, object.algorithm())
+    }
+
+    fn known_objects(&self) -> &KnownObjects {
+        self.known.get_or_init(|| self.state.objects())
     }
 
     /// Remembers sound objects.
@@ -326,31 +332,45 @@ impl Cache {
 
     /// Stores the listing of a folder, with `legacy` as DVC 2 did.
     pub fn save_tree_as(&mut self, tree: &Tree, legacy: bool) -> Result<Object> {
-        let bytes = tree.to_bytes();
-        let object = Object { digest: Digest::dir(md5::of_bytes(&bytes)), legacy };
-        if !self.is_checked(&object) {
-            let stamp = self.write_object(&object, &bytes)?;
-            self.learn(&[(object, stamp)]);
-        }
+        let object = Object { digest: tree.digest(), legacy };
+        self.save_tree_of(&object, tree)?;
         Ok(object)
+    }
+
+    /// Stores the listing of a folder, whose digest is known.
+    pub(crate) fn save_tree_of(&mut self, object: &Object, tree: &Tree) -> Result<()> {
+        if !self.is_checked(object) {
+            let stamp = self.write_object(object, &tree.to_bytes())?;
+            self.learn(&[(*object, stamp)]);
+        }
+        Ok(())
     }
 
     /// Writes an object whose content is in memory.
     fn write_object(&self, object: &Object, bytes: &[u8]) -> Result<Stamp> {
         let key = object.key();
         self.make_folder(&key)?;
-        let mut pending = self.store.start(&key, OBJECT_MODE)?;
-        pending.write(bytes)?;
-        self.finish(pending, &key, Some(bytes.len() as u64))
+        self.finish(self.start_object(&key, bytes)?, &key, Some(bytes.len() as u64))
     }
 
-    /// Makes a written object visible, read-only whatever the umask is.
+    /// Writes the content of an object, which nobody sees yet.
+    fn start_object(&self, key: &str, bytes: &[u8]) -> Result<matraz_store::Pending> {
+        let mut pending = self.store.start(key, OBJECT_MODE)?;
+        pending.write(bytes)?;
+        Ok(pending)
+    }
+
+    /// Makes a written object visible.
     fn finish(&self, pending: matraz_store::Pending, key: &str, size: Option<u64>) -> Result<Stamp> {
-        let meta = pending.commit(key, size)?;
+        self.protected(key, &pending.commit(key, size)?)
+    }
+
+    /// Makes a new object read-only, whatever the umask is.
+    fn protected(&self, key: &str, meta: &fs::Metadata) -> Result<Stamp> {
         if meta.permissions().mode() & 0o7777 != OBJECT_MODE {
             protect(&self.root.join(key))?;
         }
-        Ok(Stamp::of(&meta))
+        Ok(Stamp::of(meta))
     }
 
     /// Makes the folder of an object, with the bits that a shared cache needs.
@@ -377,6 +397,22 @@ impl Cache {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether an object with this metadata can be used, and whether its content was checked; `None` when it must be hashed
+/// first. `known` is what it looked like when its content was seen to be right.
+fn judge(object: &Object, meta: &Metadata, known: Option<Stamp>) -> Option<bool> {
+    let stamp = meta.stamp;
+    let protected = meta.permissions() == OBJECT_MODE;
+    let empty = *object.digest.bytes() == md5::EMPTY;
+    if !protected || (stamp.size == 0) != empty {
+        return None;
+    }
+    match known {
+        Some(known) if known == stamp => Some(true),
+        Some(_) => None,
+        None => Some(false),
     }
 }
 
@@ -411,27 +447,43 @@ pub(crate) fn in_parallel<T: Sync, A: Send>(
     let share = items.len().div_ceil(threads.max(1)).max(WORTH_A_THREAD);
     let parts: Vec<&[T]> = items.chunks(share).collect();
     let answers: Result<Vec<A>, std::convert::Infallible> =
-        in_parallel_parts(&parts, |part| Ok(part.iter().map(&ask).collect()));
+        in_parallel_parts(&parts, threads, |part| Ok(part.iter().map(&ask).collect()));
     answers.unwrap_or_default()
 }
 
-/// The answers of `ask` for all items, each part on a thread of its own.
+/// The answers of `ask` for all parts, in their order. A thread that is through with a part takes the next one.
 pub(crate) fn in_parallel_parts<T: Sync, A: Send, E: Send>(
     parts: &[&[T]],
+    threads: usize,
     ask: impl Fn(&[T]) -> Result<Vec<A>, E> + Sync,
 ) -> Result<Vec<A>, E> {
-    let [only] = parts else {
-        let ask = &ask;
-        return std::thread::scope(|scope| {
-            let running: Vec<_> = parts.iter().map(|part| scope.spawn(move || ask(part))).collect();
-            let mut answers = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
-            for one in running {
-                answers.extend(one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-            }
-            Ok(answers)
-        });
+    if let [only] = parts {
+        return ask(only);
+    }
+    let next = AtomicUsize::new(0);
+    let work = || -> Vec<(usize, Result<Vec<A>, E>)> {
+        let mut answers = Vec::new();
+        while let number = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(part) = parts.get(number)
+        {
+            answers.push((number, ask(part)));
+        }
+        answers
     };
-    ask(only)
+    let mut answers: Vec<(usize, Result<Vec<A>, E>)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(parts.len())).map(|_| scope.spawn(work)).collect();
+        let mut answers = work();
+        for other in others {
+            answers.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        answers
+    });
+    answers.sort_unstable_by_key(|(number, _)| *number);
+    let mut all = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for (_, answer) in answers {
+        all.extend(answer?);
+    }
+    Ok(all)
 }
 
 /// Whether an error says that there is no such file.

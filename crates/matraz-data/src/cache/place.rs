@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use matraz_base::progress::{Progress, Task};
-use matraz_store::{Nursery, move_into_place};
+use matraz_store::{Newborn, Nursery};
 
 use super::{Cache, Corrupted, LinkKind, Object, absent, in_parallel};
 use crate::hash::many::{self, BUFFER, Hashed, Opened, Work};
@@ -191,7 +191,7 @@ impl Run<'_> {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            return temp.reveal(&placement.target, made).map(Some);
+            return reveal(temp, &placement.target, made).map(Some);
         }
         let temp = temp_beside(&placement.target);
         let made = kind.make(object, &temp).and_then(|()| {
@@ -209,18 +209,21 @@ impl Run<'_> {
             }
             Ok(Stamp::of(&meta))
         });
-        let revealed = reveal(&temp, &placement.target, made).inspect_err(|_| {
-            let _ = fs::remove_file(&temp);
+        let revealed = made.and_then(|stamp| {
+            show(&placement.target, || fs::rename(&temp, &placement.target))?;
+            Ok(Some(stamp))
         });
-        revealed.map(Some)
+        revealed.map_err(|error| {
+            let _ = fs::remove_file(&temp);
+            Error::io("write", &placement.target)(error)
+        })
     }
 
     /// A file that becomes the placement's.
-    fn temp(&self, placement: &Placement) -> Result<Temp> {
+    fn temp(&self, placement: &Placement) -> Result<Newborn> {
         let bits = if placement.executable { 0o766 } else { 0o666 };
         let folder = placement.target.parent().unwrap_or(Path::new("/"));
-        let (file, path) = self.nursery.create(folder, bits).map_err(Error::io("write", folder))?;
-        Ok(Temp { path, file, revealed: false })
+        self.nursery.create(folder, bits).map_err(Error::io("write", folder))
     }
 
     fn settle(&self, number: usize, settled: Result<Stamp>) {
@@ -235,7 +238,7 @@ impl Run<'_> {
 
 /// Copies with a check of the content.
 impl Work for Run<'_> {
-    type Open = (Option<Temp>, Stamp);
+    type Open = (Option<Newborn>, Stamp);
 
     fn path(&self, job: usize) -> &Path {
         &self.paths[self.numbers[job]]
@@ -254,7 +257,7 @@ impl Work for Run<'_> {
             Some(there) => there,
             none => none.insert(self.temp(placement)?),
         };
-        temp.file.write_all(bytes).map_err(Error::io("write", &temp.path))
+        temp.file.write_all(bytes).map_err(Error::io("write", &placement.target))
     }
 
     fn done(&self, job: usize, outcome: Result<(Self::Open, Hashed<'_>)>) -> Result<()> {
@@ -285,12 +288,12 @@ impl Work for Run<'_> {
         let settled = match written {
             Some(temp) => {
                 let made = backdate(&temp.file);
-                temp.reveal(&placement.target, made)
+                reveal(temp, &placement.target, made)
             }
             None => self.temp(placement).and_then(|mut temp| {
                 let content = hashed.whole.unwrap_or_default();
                 let made = temp.file.write_all(content).and_then(|()| backdate(&temp.file));
-                temp.reveal(&placement.target, made)
+                reveal(temp, &placement.target, made)
             }),
         };
         if self.cache.judge_protected(&placement.object, stamp) {
@@ -308,40 +311,21 @@ impl Cache {
     }
 }
 
-/// A file that is being written beside its place; dropped before it is revealed, it is gone.
-struct Temp {
-    path: PathBuf,
-    file: File,
-    revealed: bool,
+/// Shows a finished file in its place.
+fn reveal(mut file: Newborn, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> {
+    let shown = made.and_then(|stamp| show(target, || file.show(target)).map(|()| stamp));
+    shown.map_err(Error::io("write", target))
 }
 
-impl Temp {
-    /// Renames the finished file to its place.
-    fn reveal(mut self, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> {
-        let stamp = reveal(&self.path, target, made)?;
-        self.revealed = true;
-        Ok(stamp)
-    }
-}
-
-impl Drop for Temp {
-    fn drop(&mut self) {
-        if !self.revealed {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn reveal(temp: &Path, target: &Path, made: io::Result<Stamp>) -> Result<Stamp> {
-    let shown = made.and_then(|stamp| match move_into_place(temp, target) {
-        // A folder in the way was emptied before; it goes now.
+/// Shows something in a place where an emptied folder may be in the way.
+fn show(target: &Path, mut act: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    match act() {
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
             fs::remove_dir(target)?;
-            move_into_place(temp, target).map(|()| stamp)
+            act()
         }
-        other => other.map(|()| stamp),
-    });
-    shown.map_err(Error::io("write", target))
+        other => other,
+    }
 }
 
 fn temp_beside(target: &Path) -> PathBuf {

@@ -96,7 +96,7 @@ pub enum Algorithm {
 const STAMP: usize = 24;
 /// A stamp and the MD5.
 const FILE: usize = STAMP + 16;
-/// Modification time and inode.
+/// The MD5, or nothing but zeros for a part of an output.
 const PLACED: usize = 16;
 /// A fingerprint and the MD5 of a listing.
 const FOLDER: usize = 32;
@@ -181,26 +181,24 @@ impl State {
         let _ = tables.objects.update(&changes);
     }
 
-    /// Remembers that an output was put into the workspace, so that it can go when nothing tracks it any more.
-    pub fn remember_placed(&mut self, outputs: &[(String, Stamp)]) {
+    /// Remembers that outputs were put into the workspace, so that they can go when nothing tracks them any more: what
+    /// they hold, where they are there as a whole.
+    pub fn remember_placed(&mut self, outputs: &[(String, Option<Digest>)]) {
         let Some(tables) = &self.0 else { return };
         let mut changes = Changes::default();
-        for (path, stamp) in outputs {
-            let mut value = [0; PLACED];
-            value[..8].copy_from_slice(&stamp.mtime.to_le_bytes());
-            value[8..].copy_from_slice(&stamp.inode.to_le_bytes());
-            changes.put(path.clone().into_bytes(), value);
+        for (path, digest) in outputs {
+            changes.put(path.clone().into_bytes(), digest.map_or([0; PLACED], |digest| *digest.bytes()));
         }
         let _ = tables.placed.update(&changes);
     }
 
-    /// The outputs that were put into the workspace: path, modification time, inode.
-    pub fn placed(&self) -> Vec<(String, i64, u64)> {
+    /// The outputs that were put into the workspace, with the MD5 of those that were there as a whole.
+    pub fn placed(&self) -> Vec<(String, Option<[u8; 16]>)> {
         let Some(tables) = &self.0 else { return Vec::new() };
         let rows = tables.placed.all();
         let placed = rows.iter().filter_map(|(path, value)| {
             let path = std::str::from_utf8(path).ok()?.to_owned();
-            Some((path, word(value, 0) as i64, word(value, 8)))
+            Some((path, (*value != [0; PLACED]).then_some(*value)))
         });
         placed.collect()
     }
@@ -251,6 +249,14 @@ impl KnownObjects {
             return Some(*stamp);
         }
         self.rows.find_fixed(&object_key(digest, algorithm)).map(|value| Stamp::from_bytes(value))
+    }
+
+    /// Like [`get`](Self::get), for objects that are asked for in the order of their digests: `at` remembers the place.
+    pub fn get_near(&self, digest: &Digest, algorithm: Algorithm, at: &mut usize) -> Option<Stamp> {
+        if let Some(stamp) = self.later.get(&(*digest, algorithm)) {
+            return Some(*stamp);
+        }
+        self.rows.find_fixed_near(&object_key(digest, algorithm), at).map(|value| Stamp::from_bytes(value))
     }
 
     /// Adds one, for this process.
@@ -356,9 +362,12 @@ mod tests {
     fn placed_outputs_come_and_go() {
         let folder = tempfile::tempdir().unwrap();
         let mut state = State::open(folder.path());
-        state.remember_placed(&[("b".into(), sample(1).stamp), ("a".into(), sample(2).stamp)]);
+        let digest = sample(2).digest;
+        let outputs = [("b".into(), None), ("a".into(), Some(digest)), ("d".into(), None)];
+        state.remember_placed(&outputs);
         state.forget_placed(&["b".into(), "c".into()]);
-        assert_eq!(State::open(folder.path()).placed(), [("a".to_owned(), 2, u64::MAX - 2)]);
+        let there = [("a".to_owned(), Some(*digest.bytes())), ("d".to_owned(), None)];
+        assert_eq!(State::open(folder.path()).placed(), there);
     }
 
     #[test]

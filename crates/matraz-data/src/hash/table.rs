@@ -210,18 +210,48 @@ impl<const V: usize> Rows<V> {
 
     /// The value of a key, when all keys have the length of this one.
     pub fn find_fixed(&self, key: &[u8]) -> Option<&[u8; V]> {
+        self.find_between(key, 0, self.bytes.len() / (2 + key.len() + V)).ok()
+    }
+
+    /// Like [`find_fixed`](Self::find_fixed), and quicker when `at` is a row shortly before that of the key. It becomes
+    /// the row of the key, or the one behind its place.
+    pub fn find_fixed_near(&self, key: &[u8], at: &mut usize) -> Option<&[u8; V]> {
         let width = 2 + key.len() + V;
-        let (mut low, mut high) = (0, self.bytes.len() / width);
+        let count = self.bytes.len() / width;
+        let before = |row: usize| {
+            row < count && split_row::<V>(&self.bytes[row * width..]).is_some_and(|(found, ..)| found < key)
+        };
+        let (mut low, mut step) = (*at, 1);
+        if low > 0 && !before(low - 1) {
+            low = 0;
+        }
+        let mut high = low;
+        while before(high) {
+            low = high + 1;
+            high += step;
+            step *= 2;
+        }
+        let found = self.find_between(key, low, (high + 1).min(count));
+        *at = match found {
+            Ok(_) => low,
+            Err(place) => place,
+        };
+        found.ok()
+    }
+
+    /// Finds a key of fixed length between two rows; an error says where it would be.
+    fn find_between(&self, key: &[u8], mut low: usize, mut high: usize) -> Result<&[u8; V], usize> {
+        let width = 2 + key.len() + V;
         while low < high {
             let middle = (low + high) / 2;
-            let (found, value, _) = split_row::<V>(&self.bytes[middle * width..])?;
+            let (found, value, _) = split_row::<V>(&self.bytes[middle * width..]).ok_or(low)?;
             match found.cmp(key) {
                 std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Some(value),
+                std::cmp::Ordering::Equal => return Ok(value),
                 std::cmp::Ordering::Greater => high = middle,
             }
         }
-        None
+        Err(low)
     }
 
     /// Where each row starts, for [`part`](Self::part).
@@ -435,6 +465,21 @@ mod tests {
             changes.put(key(n), n.to_le_bytes());
         }
         changes
+    }
+
+    #[test]
+    fn rows_are_found_one_after_the_other() {
+        let mut rows = Rows::<1>::default();
+        (0..200_u8).filter(|n| n % 3 != 0).for_each(|n| rows.push(&[n], &[n]));
+        for step in [1, 2, 7, 50] {
+            let mut at = 0;
+            for n in (0..=255_u8).step_by(step).chain([3, 4, 199, 1]) {
+                let expected = (n < 200 && n % 3 != 0).then_some([n]);
+                assert_eq!(rows.find_fixed_near(&[n], &mut at).copied(), expected, "{n} by {step}");
+                assert_eq!(rows.find_fixed(&[n]).copied(), expected);
+            }
+        }
+        assert_eq!(Rows::<1>::default().find_fixed_near(&[1], &mut 0), None);
     }
 
     proptest! {

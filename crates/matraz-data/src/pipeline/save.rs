@@ -120,6 +120,7 @@ fn take_in(runner: &mut Runner<'_>, n: usize, commit: bool, store_run: bool) -> 
     let wants_cache = |out: &Output| commit && (out.cache || (store_run && runner.repo.contains(&out.path)));
     let (stored, hashed): (Vec<usize>, Vec<usize>) =
         outs.into_iter().partition(|&at| wants_cache(&runner.stages[n].outs[at]));
+    let mut plain = Vec::new();
     for (group, store) in [(stored, true), (hashed, false)] {
         if group.is_empty() {
             continue;
@@ -134,6 +135,9 @@ fn take_in(runner: &mut Runner<'_>, n: usize, commit: bool, store_run: bool) -> 
         for (at, content) in group.into_iter().zip(found) {
             let out = &mut runner.stages[n].outs[at];
             let Some(content) = content else { continue };
+            if !content.linked {
+                plain.push(at);
+            }
             if out.digest != Some(content.digest) {
                 out.extra.clear();
             }
@@ -145,8 +149,9 @@ fn take_in(runner: &mut Runner<'_>, n: usize, commit: bool, store_run: bool) -> 
         }
     }
     if commit {
+        let outs = runner.stages[n].outs.iter().enumerate().filter(|(_, out)| out.cache);
         let wanted: Vec<Wanted<'_>> =
-            runner.stages[n].outs.iter().filter(|out| out.cache).map(Wanted::whole).collect();
+            outs.map(|(at, out)| Wanted { linked: !plain.contains(&at), ..Wanted::whole(out) }).collect();
         checkout::relink_if_needed(
             runner.repo,
             &mut runner.cache,

@@ -111,6 +111,11 @@ const READERS: &[&[&str]] = &[
     &["config", "--list"],
     &["root"],
     &["remote", "list"],
+    &["data", "status"],
+    &["diff"],
+    &["list", "."],
+    &["why", "a"],
+    &["gc", "-w", "--dry"],
 ];
 
 #[test]

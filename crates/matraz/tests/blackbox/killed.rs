@@ -254,6 +254,28 @@ fn repro() {
     scene.torture(15, &["repro"], reset, only_ended, whole);
 }
 
+#[test]
+fn gc() {
+    let scene = Scene::new();
+    scene.w.matraz(&["add", "data"]).succeeds();
+    let in_use: Vec<PathBuf> = files_below(&scene.cache().join("files"));
+    let reset = || {
+        for n in 0..300 {
+            scene.w.write(&format!("old/{n}"), &format!("old {n}\n"));
+        }
+        scene.w.matraz(&["add", "old"]).succeeds();
+        scene.forget(&["old", "old.dvc"]);
+    };
+    // What is in use is there all the time; what is not is in the cache or in the trash.
+    let nothing_lost = || in_use.iter().for_each(|object| assert!(object.exists(), "{}", object.display()));
+    let whole = || {
+        nothing_lost();
+        assert_eq!(files_below(&scene.cache().join("files")).len(), in_use.len());
+        scene.w.matraz(&["gc", "--empty-trash"]).succeeds();
+    };
+    scene.torture(16, &["gc", "-w", "-f"], reset, nothing_lost, whole);
+}
+
 fn remove(path: &Path) {
     let gone = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     assert!(gone.is_ok() || !path.exists(), "{}", path.display());

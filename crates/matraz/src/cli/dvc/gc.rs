@@ -72,10 +72,10 @@ pub struct Args {
 
 /// What to do about garbage, found and agreed to.
 pub struct Agreed {
-    /// The project, locked.
+    /// The project, locked unless nothing is to be removed.
     pub project: Project,
     pub plan: Plan,
-    _others: Vec<(Repo, Lock)>,
+    _others: Vec<(Repo, Option<Lock>)>,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
@@ -111,7 +111,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 /// Checks the options, asks the user, and looks for garbage. `None` when the answer was no.
 pub fn prepare(args: &Args, owners: bool, app: &App) -> Result<Option<Agreed>, Failure> {
     let options = args.options(owners)?;
-    let project = Project::open(app)?.with_threads(args.jobs);
+    let project = if args.dry { Project::unlocked(app)? } else { Project::open(app)? };
+    let project = project.with_threads(args.jobs);
     let repo = &project.repo;
     app.out.warn(&args.announcement(&app.cwd));
     if !args.force && !args.dry && !ask(app, "Are you sure you want to proceed?") {
@@ -125,9 +126,13 @@ pub fn prepare(args: &Args, owners: bool, app: &App) -> Result<Option<Agreed>, F
             return Err(CliError::Refused { message, kind: Kind::Outside }.into());
         }
         let other = Repo::open(&folder, &app.places())?;
-        if other.root != repo.root && others.iter().all(|(known, _): &(Repo, Lock)| known.root != other.root)
+        if other.root != repo.root
+            && others.iter().all(|(known, _): &(Repo, Option<Lock>)| known.root != other.root)
         {
-            let lock = other.lock(&app.out, app.interrupt.flag())?;
+            let lock = match args.dry {
+                true => None,
+                false => Some(other.lock(&app.out, app.interrupt.flag())?),
+            };
             others.push((other, lock));
         }
     }

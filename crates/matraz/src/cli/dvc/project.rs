@@ -14,14 +14,19 @@ use crate::app::App;
 /// The project around the current folder, locked until this is dropped.
 pub struct Project {
     pub repo: Repo,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl Project {
     pub fn open(app: &App) -> Result<Self, Failure> {
         let repo = Repo::open(&app.cwd, &app.places())?;
         let lock = repo.lock(&app.out, app.interrupt.flag())?;
-        Ok(Self { repo, _lock: lock })
+        Ok(Self { repo, _lock: Some(lock) })
+    }
+
+    /// The project without its lock, for what only reads.
+    pub fn unlocked(app: &App) -> Result<Self, Failure> {
+        Ok(Self { repo: open_to_read(app)?, _lock: None })
     }
 
     /// The project without its lock.
