@@ -111,7 +111,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 /// Checks the options, asks the user, and looks for garbage. `None` when the answer was no.
 pub fn prepare(args: &Args, owners: bool, app: &App) -> Result<Option<Agreed>, Failure> {
     let options = args.options(owners)?;
-    let project = if args.dry { Project::unlocked(app)? } else { Project::open(app)? };
+    let project = if args.dry { Project::to_read(app)? } else { Project::open(app)? };
     let project = project.with_threads(args.jobs);
     let repo = &project.repo;
     app.out.warn(&args.announcement(&app.cwd));

@@ -25,7 +25,7 @@ impl Project {
     }
 
     /// The project without its lock, for what only reads.
-    pub fn unlocked(app: &App) -> Result<Self, Failure> {
+    pub fn to_read(app: &App) -> Result<Self, Failure> {
         Ok(Self { repo: open_to_read(app)?, _lock: None })
     }
 
