@@ -34,9 +34,14 @@ impl SyntaxError {
     }
 }
 
-/// Reads one document as `ruamel.yaml` does. Empty text is null.
+/// Reads one document as `ruamel.yaml` does: by the rules of YAML 1.1 when it says `%YAML 1.1`. Empty text is null.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
-    parse_with(text, Dialect::Ruamel12)
+    let head = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut directives =
+        head.lines().take_while(|line| line.starts_with(['%', '#']) || line.trim().is_empty());
+    let is_1_1 = head.starts_with(['%', '#'])
+        && directives.any(|line| line.split_whitespace().take(2).eq(["%YAML", "1.1"]));
+    parse_with(text, if is_1_1 { Dialect::PyYaml11 } else { Dialect::Ruamel12 })
 }
 
 /// Reads one document. Empty text is null.
@@ -334,6 +339,16 @@ mod tests {
         let cmd = stage.get("cmd").unwrap();
         assert_eq!((cmd.span.line, cmd.span.column), (4, 10));
         assert_eq!(&source[cmd.span.start..cmd.span.end], "python é.py");
+    }
+
+    #[test]
+    fn a_document_may_ask_for_the_rules_of_yaml_1_1() {
+        let value = |text: &str| parse(text).unwrap().to_value().to_string();
+        let body = "---\na: yes\nb: 010\nc: 1:30\n";
+        assert_eq!(value(&format!("# c\n%YAML 1.1\n{body}")), "{'a': True, 'b': 8, 'c': 90}");
+        for text in [body.to_owned(), format!("%YAML 1.2\n{body}"), format!("#%YAML 1.1\n{body}")] {
+            assert_eq!(value(&text), "{'a': 'yes', 'b': 10, 'c': '1:30'}", "{text}");
+        }
     }
 
     #[test]
