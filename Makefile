@@ -11,6 +11,7 @@ VENV := $(CURDIR)/target/venv
 endif
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PYTHON := $(VENV)/bin/python
+OLD_CLIENT := $(dir $(VENV))mlflow-2
 DEBUG := $(TARGET)/debug/matraz
 RELEASE := $(TARGET)/release/matraz
 
@@ -49,7 +50,8 @@ test-rust: $(DEBUG) python postgres
 	MATRAZ_PYTHON=$(PYTHON) cargo test --workspace --locked
 
 test-interop: $(DEBUG) python
-	MATRAZ=$(DEBUG) $(PYTHON) -m pytest -q tests/interop
+	@scripts/old-client.sh $(PYTHON) $(OLD_CLIENT) tests/old-client.txt
+	MATRAZ=$(DEBUG) OLD_CLIENT=$(OLD_CLIENT) $(PYTHON) -m pytest -q tests/interop
 
 test-ui: ui
 	cd ui && npm test

@@ -15,8 +15,10 @@ pub mod client;
 pub mod dataset;
 pub mod db;
 pub mod error;
+pub mod evaluation_dataset;
 pub mod experiment;
 pub mod gc;
+pub mod graphql;
 pub mod journal;
 pub mod logged_model;
 pub mod metric;
@@ -32,6 +34,7 @@ pub mod search;
 pub mod service;
 pub mod tag;
 pub mod trace;
+pub mod webhook;
 
 pub use error::{Code, Error, Result};
 pub use model_source::ModelUri;

@@ -10,6 +10,7 @@ use crate::artifact::{ArtifactRoot, Artifacts, Location};
 use crate::auth::{self, AuthOptions, Caller, Passwords};
 use crate::db::{self, Db, Head, Session, StoreUri};
 use crate::error::Result;
+use crate::{graphql, webhook};
 
 /// Where a service keeps things and how it guards them.
 #[derive(Clone, Debug)]
@@ -25,6 +26,10 @@ pub struct ServiceOptions {
     pub artifacts_destination: Option<PathBuf>,
     /// Cut params above 6000 and tags above 8000 characters instead of refusing them.
     pub truncate_long_values: bool,
+    /// How much a GraphQL request may ask for.
+    pub graphql_limits: graphql::Limits,
+    /// How webhooks are delivered.
+    pub webhooks: webhook::Options,
     /// The checks of Host and Origin.
     pub security: Security,
     /// Who may do what; `None` lets everybody do everything.
@@ -42,6 +47,8 @@ impl ServiceOptions {
             artifact_root: "mlflow-artifacts:/".to_owned(),
             artifacts_destination: Some(artifacts_destination.into()),
             truncate_long_values: true,
+            graphql_limits: graphql::Limits::default(),
+            webhooks: webhook::Options::default(),
             security: Security::default(),
             auth: None,
             actor: "anonymous".to_owned(),

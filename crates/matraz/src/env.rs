@@ -59,6 +59,20 @@ variables! {
     mlflow_auth_admin_password = "MLFLOW_AUTH_ADMIN_PASSWORD";
     /// The database of `server` and `ui`.
     mlflow_backend_store_uri = "MLFLOW_BACKEND_STORE_URI";
+    /// The key that encrypts the secrets of webhooks in the store: 32 bytes in URL-safe base64. Without one, secrets are lost with the server.
+    mlflow_webhook_secret_encryption_key = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY";
+    /// Seconds that one call of a webhook may take [default: 30].
+    mlflow_webhook_request_timeout = "MLFLOW_WEBHOOK_REQUEST_TIMEOUT";
+    /// How often the call of a webhook is tried again [default: 3].
+    mlflow_webhook_request_max_retries = "MLFLOW_WEBHOOK_REQUEST_MAX_RETRIES";
+    /// Schemes of webhooks, comma-separated [default: https].
+    mlflow_webhook_allowed_schemes = "MLFLOW_WEBHOOK_ALLOWED_SCHEMES";
+    /// `true` lets webhooks call addresses that are not public.
+    mlflow_webhook_allow_private_ips = "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS";
+    /// The most fields at the root of a GraphQL request [default: 10].
+    mlflow_server_graphql_max_root_fields = "MLFLOW_SERVER_GRAPHQL_MAX_ROOT_FIELDS";
+    /// The most aliases on one level of a GraphQL request [default: 10].
+    mlflow_server_graphql_max_aliases = "MLFLOW_SERVER_GRAPHQL_MAX_ALIASES";
     /// Where `server` keeps artifacts.
     mlflow_artifacts_destination = "MLFLOW_ARTIFACTS_DESTINATION";
     /// Where clients of `server` find the artifacts of new experiments.

@@ -92,7 +92,7 @@ impl From<Entry> for FileInfo {
 
 /// A listing.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Listing {
+pub(super) struct Listing {
     /// The artifact location that the paths are relative to.
     #[serde(skip_serializing_if = "Option::is_none")]
     root_uri: Option<String>,
@@ -103,7 +103,7 @@ struct Listing {
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-struct ListArtifacts {
+pub(super) struct ListArtifacts {
     #[param(required = true)]
     run_id: String,
     /// The older name of `run_id`.
@@ -119,7 +119,7 @@ impl Message for ListArtifacts {
 /// List the artifacts of a run
 #[utoipa::path(get, path = "/2.0/mlflow/artifacts/list", tag = "artifacts", params(ListArtifacts),
     responses((status = 200, body = Listing), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
-async fn list_of_run(
+pub(super) async fn list_of_run(
     State(service): State<Service>,
     Request(request): Request<ListArtifacts>,
 ) -> Reply<Listing> {

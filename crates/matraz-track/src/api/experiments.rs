@@ -105,7 +105,7 @@ impl Message for CreateExperiment {
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct ExperimentId {
+pub(super) struct ExperimentId {
     experiment_id: String,
 }
 
@@ -130,7 +130,7 @@ async fn create(
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-struct GetExperiment {
+pub(super) struct GetExperiment {
     #[param(required = true)]
     experiment_id: String,
 }
@@ -140,14 +140,14 @@ impl Message for GetExperiment {
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct ExperimentAnswer {
+pub(super) struct ExperimentAnswer {
     experiment: Experiment,
 }
 
 /// Get an experiment, deleted or not
 #[utoipa::path(get, path = "/2.0/mlflow/experiments/get", tag = "experiments", params(GetExperiment),
     responses((status = 200, body = ExperimentAnswer), (status = 404, body = ErrorBody)))]
-async fn get(
+pub(super) async fn get(
     State(service): State<Service>,
     Request(request): Request<GetExperiment>,
 ) -> Reply<ExperimentAnswer> {

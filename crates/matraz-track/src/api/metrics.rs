@@ -123,7 +123,7 @@ async fn get_history_bulk(
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-struct GetHistoryBulkInterval {
+pub(super) struct GetHistoryBulkInterval {
     /// May be repeated, up to 100 times.
     #[param(required = true)]
     run_ids: Vec<String>,
@@ -144,7 +144,7 @@ impl Message for GetHistoryBulkInterval {
 
 /// Evenly chosen points of a metric of several runs.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct SampledHistory {
+pub(super) struct SampledHistory {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     metrics: Vec<Metric>,
 }
@@ -153,7 +153,7 @@ struct SampledHistory {
 #[utoipa::path(get, path = "/2.0/mlflow/metrics/get-history-bulk-interval", tag = "metrics",
     params(GetHistoryBulkInterval),
     responses((status = 200, body = SampledHistory), (status = 400, body = ErrorBody)))]
-async fn get_history_bulk_interval(
+pub(super) async fn get_history_bulk_interval(
     State(service): State<Service>,
     Request(request): Request<GetHistoryBulkInterval>,
 ) -> Reply<SampledHistory> {

@@ -6,7 +6,9 @@
 pub mod artifacts;
 pub mod assessments;
 pub mod error;
+pub mod evaluation_datasets;
 pub mod experiments;
+pub mod graphql;
 pub mod json;
 pub mod logged_models;
 pub mod metrics;
@@ -26,7 +28,9 @@ pub mod time;
 pub mod trace_metrics;
 pub mod traces;
 pub mod traces_v2;
+mod unoffered;
 pub mod users;
+pub mod webhooks;
 
 pub(crate) use json::fields_of_body;
 pub use json::{Answer, Double, Int64, Message, Request};

@@ -2,17 +2,22 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ErrorBody;
 use super::json::{Empty, KeyValue, Reply};
-use super::registered_models::{key_values, pairs};
+use super::registered_models::{PROMPT_TAGS, key_values, pairs};
 use super::{Answer, Int64, Message, Request};
 use crate::auth::Caller;
 use crate::model_version::{self, NewModelVersion};
 use crate::search::models as search;
 use crate::service::{Service, now_ms};
+use crate::{registered_model, webhook};
+
+/// The tag with the text of a prompt.
+const PROMPT_TEXT: &str = "mlflow.prompt.text";
 
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
@@ -136,7 +141,32 @@ async fn create(
     let mut session = service.write(&caller).await?;
     let version = model_version::create(&mut session, new, now_ms()).await?;
     session.commit().await?;
+    tell_created(&service, &version).await;
     Ok(answer(version))
+}
+
+/// Tells webhooks of a new version of a model or a prompt.
+async fn tell_created(service: &Service, version: &model_version::ModelVersion) {
+    let tag =
+        |key: &str| version.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+    let is_prompt = tag(registered_model::IS_PROMPT).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let hidden = |key: &str| is_prompt && (PROMPT_TAGS.contains(&key) || key == PROMPT_TEXT);
+    let tags: Map<String, Json> = version
+        .tags
+        .iter()
+        .filter(|(key, _)| !hidden(key))
+        .map(|(key, value)| (key.clone(), json!(value)))
+        .collect();
+    let number = version.version.to_string();
+    if is_prompt {
+        let data = json!({"name": version.name, "version": number, "template": tag(PROMPT_TEXT).unwrap_or_default(),
+            "tags": tags, "description": version.description});
+        webhook::fire(service, ("prompt_version", "created"), data).await;
+    } else {
+        let data = json!({"name": version.name, "version": number, "source": version.source, "run_id": version.run_id,
+            "tags": tags, "description": version.description});
+        webhook::fire(service, ("model_version", "created"), data).await;
+    }
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
@@ -240,7 +270,7 @@ async fn delete(
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-struct SearchModelVersions {
+pub(super) struct SearchModelVersions {
     filter: String,
     /// At most 200000, which is also the default.
     max_results: Option<Int64>,
@@ -253,7 +283,7 @@ impl Message for SearchModelVersions {}
 /// Search versions
 #[utoipa::path(get, path = "/2.0/mlflow/model-versions/search", tag = "model versions", params(SearchModelVersions),
     responses((status = 200, body = ModelVersionsAnswer), (status = 400, body = ErrorBody)))]
-async fn search_versions(
+pub(super) async fn search_versions(
     State(service): State<Service>,
     caller: Caller,
     Request(request): Request<SearchModelVersions>,
@@ -325,7 +355,12 @@ async fn set_tag(
     let mut session = service.write(&caller).await?;
     model_version::set_tag(&mut session, &request.name, &request.version, &request.key, &request.value)
         .await?;
+    let is_prompt = registered_model::get(&mut session, &request.name).await?.is_prompt();
     session.commit().await?;
+    let entity = if is_prompt { "prompt_version_tag" } else { "model_version_tag" };
+    let data =
+        json!({"name": request.name, "version": request.version, "key": request.key, "value": request.value});
+    webhook::fire(&service, (entity, "set"), data).await;
     Ok(Answer(Empty {}))
 }
 
@@ -339,6 +374,10 @@ async fn delete_tag(
 ) -> Reply<Empty> {
     let mut session = service.write(&caller).await?;
     model_version::delete_tag(&mut session, &request.name, &request.version, &request.key).await?;
+    let is_prompt = registered_model::get(&mut session, &request.name).await?.is_prompt();
     session.commit().await?;
+    let entity = if is_prompt { "prompt_version_tag" } else { "model_version_tag" };
+    let data = json!({"name": request.name, "version": request.version, "key": request.key});
+    webhook::fire(&service, (entity, "deleted"), data).await;
     Ok(Answer(Empty {}))
 }

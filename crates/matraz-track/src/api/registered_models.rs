@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -11,9 +12,12 @@ use super::model_versions::{ModelVersion, ModelVersionAnswer, ModelVersionsAnswe
 use super::{Answer, Int64, Message, Request};
 use crate::auth::{self, Caller};
 use crate::model_version::Stage;
-use crate::registered_model;
 use crate::search::models as search;
 use crate::service::{Service, now_ms};
+use crate::{registered_model, webhook};
+
+/// Tags that only say that a model is a prompt.
+pub(super) const PROMPT_TAGS: [&str; 2] = [registered_model::IS_PROMPT, "_mlflow_prompt_type"];
 
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
@@ -121,6 +125,11 @@ async fn create(
     let kind = if model.is_prompt() { "prompt" } else { "registered_model" };
     auth::creator_manages(&mut session, &caller, kind, &model.name).await?;
     session.commit().await?;
+    let told = tags.iter().filter(|(key, _)| !model.is_prompt() || !PROMPT_TAGS.contains(&key.as_str()));
+    let told: Map<String, Json> = told.map(|(key, value)| (key.clone(), json!(value))).collect();
+    let event = (if model.is_prompt() { "prompt" } else { "registered_model" }, "created");
+    let data = json!({"name": request.name, "tags": told, "description": request.description});
+    webhook::fire(&service, event, data).await;
     Ok(answer(model))
 }
 
@@ -325,7 +334,12 @@ async fn set_tag(
 ) -> Reply<Empty> {
     let mut session = service.write(&caller).await?;
     registered_model::set_tag(&mut session, &request.name, &request.key, &request.value).await?;
+    let is_prompt = registered_model::get(&mut session, &request.name).await?.is_prompt();
     session.commit().await?;
+    if is_prompt {
+        let data = json!({"name": request.name, "key": request.key, "value": request.value});
+        webhook::fire(&service, ("prompt_tag", "set"), data).await;
+    }
     Ok(Answer(Empty {}))
 }
 
@@ -338,8 +352,13 @@ async fn delete_tag(
     Request(request): Request<RegisteredModelTag>,
 ) -> Reply<Empty> {
     let mut session = service.write(&caller).await?;
+    let is_prompt = registered_model::get(&mut session, &request.name).await?.is_prompt();
     registered_model::delete_tag(&mut session, &request.name, &request.key).await?;
     session.commit().await?;
+    if is_prompt {
+        let data = json!({"name": request.name, "key": request.key});
+        webhook::fire(&service, ("prompt_tag", "deleted"), data).await;
+    }
     Ok(Answer(Empty {}))
 }
 
@@ -365,7 +384,11 @@ async fn set_alias(
 ) -> Reply<Empty> {
     let mut session = service.write(&caller).await?;
     registered_model::set_alias(&mut session, &request.name, &request.alias, &request.version).await?;
+    let is_prompt = registered_model::get(&mut session, &request.name).await?.is_prompt();
     session.commit().await?;
+    let entity = if is_prompt { "prompt_alias" } else { "model_version_alias" };
+    let data = json!({"name": request.name, "alias": request.alias, "version": request.version});
+    webhook::fire(&service, (entity, "created"), data).await;
     Ok(Answer(Empty {}))
 }
 
@@ -404,7 +427,11 @@ async fn delete_alias(
     Request(request): Request<NamedAlias>,
 ) -> Reply<Empty> {
     let mut session = service.write(&caller).await?;
+    let is_prompt = registered_model::get(&mut session, &request.name).await?.is_prompt();
     registered_model::delete_alias(&mut session, &request.name, &request.alias).await?;
     session.commit().await?;
+    let entity = if is_prompt { "prompt_alias" } else { "model_version_alias" };
+    let data = json!({"name": request.name, "alias": request.alias});
+    webhook::fire(&service, (entity, "deleted"), data).await;
     Ok(Answer(Empty {}))
 }

@@ -1,7 +1,7 @@
 //! All routes put together, with the API document that is made from the same list.
 
 use axum::Router;
-use axum::http::{StatusCode, Uri, header::CONTENT_TYPE};
+use axum::http::{Uri, header::CONTENT_TYPE};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
@@ -9,11 +9,11 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    artifacts, assessments, experiments, logged_models, metrics, model_versions, otlp, registered_models,
-    roles, run_data, run_inputs, runs, security, server_info, trace_metrics, traces, traces_v2, users,
+    artifacts, assessments, evaluation_datasets, experiments, graphql, logged_models, metrics,
+    model_versions, otlp, registered_models, roles, run_data, run_inputs, runs, security, server_info,
+    trace_metrics, traces, traces_v2, unoffered, users, webhooks,
 };
 use crate::auth::gate;
-use crate::error::{Code, Error};
 use crate::service::Service;
 
 /// The version of MLflow that `GET /version` answers; clients decide by it what they may ask for.
@@ -46,6 +46,8 @@ fn versioned() -> OpenApiRouter<Service> {
         .merge(traces_v2::routes())
         .merge(users::routes())
         .merge(roles::routes())
+        .merge(evaluation_datasets::routes())
+        .merge(webhooks::routes())
 }
 
 /// The routes at the root, with their document.
@@ -54,6 +56,7 @@ fn unversioned() -> OpenApiRouter<Service> {
         .merge(server_info::root_routes())
         .merge(artifacts::root_routes())
         .merge(otlp::root_routes())
+        .merge(graphql::root_routes())
 }
 
 /// Every route of the service, behind the checks of Host and Origin.
@@ -108,5 +111,5 @@ fn operation_id(method: &str, path: &str) -> String {
 }
 
 async fn unknown(uri: Uri) -> impl IntoResponse {
-    (StatusCode::NOT_FOUND, Error::request(Code::EndpointNotFound, format!("No route '{}'", uri.path())))
+    unoffered::answer(uri.path())
 }

@@ -95,7 +95,7 @@ async fn log_inputs(State(service): State<Service>, Request(request): Request<Lo
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
-struct SearchDatasets {
+pub(super) struct SearchDatasets {
     /// From 1 to 20.
     experiment_ids: Vec<String>,
 }
@@ -103,7 +103,7 @@ struct SearchDatasets {
 impl Message for SearchDatasets {}
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct FoundDatasets {
+pub(super) struct FoundDatasets {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dataset_summaries: Vec<DatasetSummary>,
 }
@@ -121,7 +121,7 @@ struct DatasetSummary {
 /// List the data sets of experiments
 #[utoipa::path(post, path = "/2.0/mlflow/experiments/search-datasets", tag = "experiments", request_body = SearchDatasets,
     responses((status = 200, body = FoundDatasets), (status = 400, body = ErrorBody)))]
-async fn search_datasets(
+pub(super) async fn search_datasets(
     State(service): State<Service>,
     Request(request): Request<SearchDatasets>,
 ) -> Reply<FoundDatasets> {

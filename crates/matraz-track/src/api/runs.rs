@@ -189,7 +189,7 @@ impl Message for CreateRun {
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct RunAnswer {
+pub(super) struct RunAnswer {
     run: Run,
 }
 
@@ -232,7 +232,10 @@ pub(super) fn either(run_id: String, run_uuid: String) -> String {
 /// Get a run
 #[utoipa::path(get, path = "/2.0/mlflow/runs/get", tag = "runs", params(RunId),
     responses((status = 200, body = RunAnswer), (status = 404, body = ErrorBody)))]
-async fn get(State(service): State<Service>, Request(request): Request<RunId>) -> Reply<RunAnswer> {
+pub(super) async fn get(
+    State(service): State<Service>,
+    Request(request): Request<RunId>,
+) -> Reply<RunAnswer> {
     let id = either(request.run_id, request.run_uuid);
     let run = run::get(&mut service.db().read().await?, &id).await?;
     Ok(Answer(RunAnswer { run: run.into() }))
@@ -305,7 +308,7 @@ async fn restore(State(service): State<Service>, Request(request): Request<RunId
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
-struct SearchRuns {
+pub(super) struct SearchRuns {
     /// None finds nothing.
     experiment_ids: Vec<String>,
     /// As ``metrics.accuracy > 0.8 AND params.`model` = 'tree'``.
@@ -322,7 +325,7 @@ struct SearchRuns {
 impl Message for SearchRuns {}
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct FoundRuns {
+pub(super) struct FoundRuns {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     runs: Vec<Run>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -332,7 +335,7 @@ struct FoundRuns {
 /// Search runs
 #[utoipa::path(post, path = "/2.0/mlflow/runs/search", tag = "runs", request_body = SearchRuns,
     responses((status = 200, body = FoundRuns), (status = 400, body = ErrorBody)))]
-async fn search(
+pub(super) async fn search(
     State(service): State<Service>,
     caller: Caller,
     Request(request): Request<SearchRuns>,

@@ -8,6 +8,7 @@ pub(crate) mod access;
 pub(crate) mod assessment;
 pub(crate) mod association;
 pub(crate) mod dataset;
+pub(crate) mod evaluation_dataset;
 pub(crate) mod experiment;
 pub(crate) mod gc;
 pub(crate) mod journal;
@@ -29,6 +30,7 @@ pub(crate) mod trace;
 pub mod upgrade;
 pub mod uri;
 pub(crate) mod user;
+pub(crate) mod webhook;
 
 use crate::error::Result;
 pub use postgres::Postgres;

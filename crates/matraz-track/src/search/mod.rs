@@ -3,6 +3,7 @@
 //! [`filter`] and [`order`] know the grammar only; what a name may be is decided by the search of each entity
 //! ([`runs`], [`experiments`]), which also makes the SQL. Faults carry the place in the text and are shown with a caret.
 
+pub mod evaluation_datasets;
 pub mod experiments;
 pub mod filter;
 pub mod logged_models;

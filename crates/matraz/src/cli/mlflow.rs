@@ -9,6 +9,7 @@ pub mod models;
 pub mod runs;
 pub mod server;
 pub mod server_flags;
+pub mod server_variables;
 pub mod store;
 
 use clap::{Parser, Subcommand};

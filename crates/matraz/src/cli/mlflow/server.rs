@@ -1,6 +1,8 @@
 //! `mlflow server`, `mlflow ui`, `matraz server`, `matraz ui`
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use matraz_base::Failure;
 use matraz_loop::{Error, Settings, tracker};
@@ -10,6 +12,7 @@ use matraz_track::{Service, ServiceOptions};
 use super::db::Schema;
 use super::models::serve::or_variable;
 use super::server_flags::{Refused, is_no};
+use super::server_variables;
 use crate::app::App;
 use crate::cli::CliError;
 use crate::exit::Exit;
@@ -148,6 +151,8 @@ fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
         let listed = text(variable).map(|v| v.split(',').map(|part| part.trim().to_owned()).collect());
         if given.is_empty() { listed.unwrap_or_default() } else { given.to_vec() }
     };
+    options.webhooks = server_variables::webhooks(app)?;
+    options.graphql_limits = server_variables::graphql_limits(app)?;
     let disabled =
         text(&app.env.mlflow_server_disable_security_middleware).is_some_and(|value| !is_no(&value));
     options.security.enabled = !(args.disable_security_middleware || disabled);
