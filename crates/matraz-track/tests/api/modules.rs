@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod client;
+mod evaluation_datasets;
 mod experiments;
 mod fixture;
 mod gc;
@@ -17,3 +18,4 @@ mod search;
 mod server;
 mod traces;
 mod users;
+mod webhooks;

@@ -1,8 +1,6 @@
 //! `mlflow server`, `mlflow ui`, `matraz server`, `matraz ui`
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use matraz_base::Failure;
 use matraz_loop::{Error, Settings, tracker};
