@@ -3,7 +3,8 @@
 use axum::body::{Body, Bytes};
 use axum::extract::Request as HttpRequest;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
@@ -79,14 +80,14 @@ impl From<ArtifactError> for Error {
 struct FileInfo {
     path: String,
     is_dir: bool,
-    /// Bytes, for files.
+    /// Bytes, for files that are not empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     file_size: Option<u64>,
 }
 
 impl From<Entry> for FileInfo {
     fn from(entry: Entry) -> Self {
-        Self { path: entry.path, is_dir: entry.is_folder, file_size: entry.size }
+        Self { path: entry.path, is_dir: entry.is_folder, file_size: entry.size.filter(|size| *size > 0) }
     }
 }
 
@@ -229,7 +230,7 @@ async fn send(
     headers: &HeaderMap,
 ) -> Result<Response<Body>, ArtifactError> {
     let file = on_disk(move || root.open(&path)).await?;
-    file_response(file, headers)
+    Ok(file_response(file, headers))
 }
 
 /// The other error body of the proxy.
@@ -465,7 +466,10 @@ async fn file_at(
     headers: &HeaderMap,
 ) -> Result<Response<Body>> {
     let (root, path) = service.artifacts().find(uri, path)?;
-    Ok(send(root, path, headers).await?)
+    let mut response = send(root, path, headers).await?;
+    // A browser asks again each time and is told when nothing has changed.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
 }
 
 /// A file of a trace: an attachment, or all of its spans when no path is given.
@@ -500,7 +504,7 @@ async fn upload_from_browser(
     State(service): State<Service>,
     Query(query): Query<RunFile>,
     request: HttpRequest,
-) -> Reply<Empty> {
+) -> Result<StatusCode> {
     if query.run().is_empty() {
         return Err(Error::invalid("Request must specify run_id or run_uuid."));
     }
@@ -517,5 +521,5 @@ async fn upload_from_browser(
     let info = run::find(&mut service.db().read().await?, query.run()).await?;
     let (root, path) = service.artifacts().find(&info.artifact_uri, &path)?;
     root.upload(&path, futures_util::stream::iter([Ok::<_, std::convert::Infallible>(bytes)])).await?;
-    Ok(Answer(Empty {}))
+    Ok(StatusCode::OK)
 }
