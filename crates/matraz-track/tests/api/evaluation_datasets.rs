@@ -46,8 +46,9 @@ async fn records_are_merged_by_their_inputs() {
     let ids = json!({"dataset_record_ids": [other["dataset_record_id"], "x"]});
     let (_, deleted) = fixture.call(Method::DELETE, &format!("{path}/records"), ids).await;
     assert_eq!(deleted, json!({"deleted_count": 1}));
-    let message = fixture.refused(Method::POST, &format!("{path}/records"), json!({"records": "x"}), 400, "INVALID_PARAMETER_VALUE");
-    assert!(message.await.contains("JSON list"));
+    let path = format!("{path}/records");
+    let refused = fixture.refused(Method::POST, &path, json!({"records": "x"}), 400, "INVALID_PARAMETER_VALUE").await;
+    assert!(refused.contains("JSON list"), "{refused}");
 }
 
 #[tokio::test]
