@@ -133,14 +133,13 @@ pub(crate) fn integer(json: &Json) -> Option<i64> {
     json.as_i64().or_else(|| json.as_str()?.parse().ok())
 }
 
-/// The runs of one experiment.
+/// The runs of one experiment, or of all.
 #[derive(Debug)]
 pub struct Runs<'t> {
     tracker: &'t Tracker,
     /// The experiment's name.
     pub experiment: String,
-    /// The experiment's id.
-    pub experiment_id: String,
+    experiment_ids: Vec<String>,
 }
 
 impl<'t> Runs<'t> {
@@ -154,7 +153,16 @@ impl<'t> Runs<'t> {
         };
         let id = answer.pointer("/experiment/experiment_id").and_then(Json::as_str);
         let id = id.ok_or(Error::Answer { call: "experiments/get-by-name", field: "experiment_id" })?;
-        Ok(Some(Self { tracker, experiment: name.to_owned(), experiment_id: id.to_owned() }))
+        Ok(Some(Self { tracker, experiment: name.to_owned(), experiment_ids: vec![id.to_owned()] }))
+    }
+
+    /// The runs of all experiments.
+    pub fn everywhere(tracker: &'t Tracker) -> Result<Self> {
+        let body = json!({"max_results": 50_000});
+        let answer = tracker.wait(tracker.client().post("experiments/search", &body))?;
+        let found = answer.get("experiments").and_then(Json::as_array).into_iter().flatten();
+        let ids = found.filter_map(|experiment| experiment.get("experiment_id")?.as_str().map(str::to_owned));
+        Ok(Self { tracker, experiment: "*".to_owned(), experiment_ids: ids.collect() })
     }
 
     /// Like [`Runs::of`]; an experiment that does not exist has no runs.
@@ -165,7 +173,7 @@ impl<'t> Runs<'t> {
     /// The runs that fit the filter, newest first, `limit` at most.
     pub fn search(&self, filter: &str, limit: usize) -> Result<Vec<Run>> {
         let body = json!({
-            "experiment_ids": [self.experiment_id],
+            "experiment_ids": self.experiment_ids,
             "filter": filter,
             "max_results": limit,
             "order_by": ["attributes.start_time DESC"],

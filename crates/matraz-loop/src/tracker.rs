@@ -18,6 +18,16 @@ pub const DEFAULT_STORE: &str = "sqlite:///mlflow.db";
 /// The artifact folder of an embedded store that names none.
 pub const DEFAULT_ARTIFACTS: &str = "mlartifacts";
 
+/// The store in `root` when none is named: the database, or, as long as there is none, the folder in which older
+/// versions of MLflow kept runs.
+pub fn default_store(root: &Path) -> &'static str {
+    const OLDER: &str = "mlruns";
+    if !root.join("mlflow.db").exists() && matraz_track::filestore::is_store(&root.join(OLDER)) {
+        return OLDER;
+    }
+    DEFAULT_STORE
+}
+
 /// Where runs go.
 #[derive(Clone, Debug)]
 pub enum Target {
@@ -46,15 +56,17 @@ impl Target {
         options: RemoteOptions,
     ) -> Result<Self> {
         let tracking = settings.tracking.as_ref();
-        let uri = uri.or_else(|| tracking.and_then(|t| t.uri.as_deref())).unwrap_or(DEFAULT_STORE);
+        let named = uri.or_else(|| tracking.and_then(|t| t.uri.as_deref()));
+        let uri = named.unwrap_or_else(|| default_store(root));
         if uri.starts_with("http://") || uri.starts_with("https://") {
             return Ok(Self::Server { url: uri.to_owned(), options });
         }
-        if !uri.contains("://") {
-            return Err(Error::UnknownStore { uri: uri.to_owned() });
-        }
         let artifacts = tracking.and_then(|t| t.artifacts.as_deref()).unwrap_or(DEFAULT_ARTIFACTS);
-        Ok(Self::Embedded { store: StoreUri::parse(uri, root)?, artifacts: root.join(artifacts) })
+        let store = match StoreUri::parse(uri, root) {
+            Err(matraz_track::Error::StoreUri { uri, why: None }) => return Err(Error::UnknownStore { uri }),
+            other => other?,
+        };
+        Ok(Self::Embedded { store, artifacts: root.join(artifacts) })
     }
 
     /// What tells this store from others.
@@ -69,7 +81,7 @@ impl Target {
     pub fn exists(&self) -> bool {
         match self {
             Self::Embedded { store: StoreUri::Sqlite(path), .. } => path.exists(),
-            Self::Embedded { store: StoreUri::Postgres(_), .. } | Self::Server { .. } => true,
+            Self::Embedded { .. } | Self::Server { .. } => true,
         }
     }
 }

@@ -131,6 +131,22 @@ pub enum Error {
         /// The store.
         store: StoreUri,
     },
+    /// There is no folder of runs.
+    #[error("there are no runs in files in {}", path.display())]
+    NoFilestore {
+        /// The folder that was named.
+        path: PathBuf,
+    },
+    /// A database into which a folder is to be copied holds something.
+    #[error("the tracking store {store} is not empty: its table '{table}' has {count} rows")]
+    NotEmpty {
+        /// The store.
+        store: StoreUri,
+        /// The table.
+        table: &'static str,
+        /// How many rows it has.
+        count: i64,
+    },
     /// The copy that must be there before an upgrade cannot be made.
     #[error("cannot back up the tracking store {store}: {why}")]
     NoBackup {
@@ -233,6 +249,8 @@ impl Error {
             | Self::NewerStore { .. }
             | Self::TooOldStore { .. }
             | Self::Conflict { .. }
+            | Self::NoFilestore { .. }
+            | Self::NotEmpty { .. }
             | Self::NoBackup { .. } => Code::InvalidState,
             Self::Open { .. }
             | Self::Damaged { .. }
@@ -332,6 +350,8 @@ impl Explain for Error {
             | Self::TooOldStore { .. }
             | Self::Conflict { .. } => Kind::Conflict,
             Self::NoBackup { .. } => Kind::Failed,
+            Self::NoFilestore { .. } => Kind::Missing,
+            Self::NotEmpty { .. } => Kind::Exists,
             Self::File { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => Kind::Missing,
                 std::io::ErrorKind::PermissionDenied => Kind::Denied,
@@ -357,6 +377,11 @@ impl Explain for Error {
                 "bring it back from a backup; `sqlite3 {} .recover` may save what is left of it",
                 path.display()
             )),
+            Self::ReadOnly { store: StoreUri::Folder(path) } => Some(format!(
+                "runs in files are only read; copy them into a database: `matraz migrate-filestore --source {} --target \
+                 sqlite:///mlflow.db`",
+                path.display()
+            )),
             Self::ReadOnly { .. } => Some("the file and its folder must be writable for that".to_owned()),
             Self::Open { store: StoreUri::Postgres(_), .. } => {
                 Some("check address, user and password, and that the server runs and has the database".to_owned())
@@ -371,6 +396,10 @@ impl Explain for Error {
             Self::TooOldStore { .. } => {
                 Some("upgrade it with the newest MLflow 2 first: `mlflow db upgrade`".to_owned())
             }
+            Self::NoFilestore { .. } => {
+                Some("name the folder mlruns, or the one that holds it".to_owned())
+            }
+            Self::NotEmpty { .. } => Some("name a new database".to_owned()),
             Self::NoBackup { .. } => Some("back it up yourself, then say --no-backup".to_owned()),
             Self::NewerStore { .. } => {
                 Some("open it with the program that wrote it, or update Matraz".to_owned())

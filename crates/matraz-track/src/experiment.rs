@@ -65,7 +65,7 @@ impl View {
 
 /// Makes the experiment 0, `Default`, in a store without experiments.
 pub(crate) async fn make_default(service: &Service) -> Result<()> {
-    if db::experiment::count(&mut service.db().read().await?).await? > 0 {
+    if service.db().is_read_only() || db::experiment::count(&mut service.db().read().await?).await? > 0 {
         return Ok(());
     }
     let mut session = service.db().write().await?;

@@ -17,6 +17,7 @@ pub mod db;
 pub mod error;
 pub mod evaluation_dataset;
 pub mod experiment;
+pub mod filestore;
 pub mod gc;
 pub mod graphql;
 pub mod journal;

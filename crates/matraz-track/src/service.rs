@@ -168,6 +168,7 @@ fn trusted_places(options: &ServiceOptions) -> Artifacts {
             None => artifacts,
         },
         StoreUri::Postgres(_) => artifacts,
+        StoreUri::Folder(folder) => artifacts.trusting(folder.clone()),
     }
 }
 

@@ -61,6 +61,7 @@ impl Db {
         match uri {
             StoreUri::Sqlite(path) => Ok(Self::Sqlite(Sqlite::open(path, new_head).await?)),
             StoreUri::Postgres(uri) => Ok(Self::Postgres(Postgres::open(uri, new_head).await?)),
+            StoreUri::Folder(path) => Ok(Self::Sqlite(Sqlite::open_folder(path, new_head).await?)),
         }
     }
 
@@ -78,6 +79,14 @@ impl Db {
         match self {
             Self::Sqlite(sqlite) => sqlite.write().await,
             Self::Postgres(postgres) => postgres.write().await,
+        }
+    }
+
+    /// Whether nothing can be written.
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.is_read_only(),
+            Self::Postgres(_) => false,
         }
     }
 

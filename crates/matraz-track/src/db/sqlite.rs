@@ -7,6 +7,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -31,7 +32,10 @@ pub struct Sqlite {
     /// None where the file may only be read.
     writer: Option<SqlitePool>,
     readers: SqlitePool,
-    path: PathBuf,
+    store: StoreUri,
+    /// The folder of a copy, which goes with the last clone of the store.
+    #[expect(dead_code, reason = "it is held, not read")]
+    copy: Option<Arc<tempfile::TempDir>>,
 }
 
 /// What a file holds before it is opened for writing.
@@ -79,7 +83,7 @@ impl Sqlite {
             .max_connections(count)
             .acquire_timeout(TURN_WAIT)
             .connect_lazy_with(options.pragma("query_only", "true"));
-        Ok(Self { writer: Some(writer), readers, path: path.to_path_buf() })
+        Ok(Self { writer: Some(writer), readers, store: StoreUri::Sqlite(path.to_path_buf()), copy: None })
     }
 
     /// Opens a store that lies where nothing can be written.
@@ -90,7 +94,33 @@ impl Sqlite {
             .connect_with(reading(options, path))
             .await
             .map_err(|error| opening(error, path))?;
-        Ok(Self { writer: None, readers, path: path.to_path_buf() })
+        Ok(Self { writer: None, readers, store: StoreUri::Sqlite(path.to_path_buf()), copy: None })
+    }
+
+    /// Opens a folder with runs in files, through a copy of it in a database that can only be read. What cannot be read
+    /// is left out, with a warning.
+    pub(crate) async fn open_folder(folder: &Path, head: Head) -> Result<Self> {
+        let file = |source| Error::File { action: "make", path: std::env::temp_dir(), source };
+        let place = tempfile::Builder::new().prefix("matraz-mlruns-").tempdir().map_err(file)?;
+        let path = place.path().join("mlflow.db");
+        let store = StoreUri::Folder(folder.to_path_buf());
+        let filled = super::Db::Sqlite(Self::open(&path, head).await?);
+        let done = crate::filestore::import(&filled, folder, &store).await;
+        filled.close().await;
+        for (path, why) in done?.skipped {
+            tracing::warn!(path = %path.display(), why, "left out");
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .busy_timeout(LOCK_WAIT)
+            .pragma("case_sensitive_like", "true");
+        let opened = Self::open_to_read(options, &path).await?;
+        Ok(Self { store, copy: Some(Arc::new(place)), ..opened })
+    }
+
+    /// Whether nothing can be written.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.writer.is_none()
     }
 
     pub(crate) async fn read(&self) -> Result<Session> {
@@ -99,10 +129,7 @@ impl Sqlite {
 
     pub(crate) async fn write(&self) -> Result<Session> {
         // IMMEDIATE takes the write lock at once: a transaction that reads first could not upgrade it later.
-        let writer = self
-            .writer
-            .as_ref()
-            .ok_or_else(|| Error::ReadOnly { store: StoreUri::Sqlite(self.path.clone()) })?;
+        let writer = self.writer.as_ref().ok_or_else(|| Error::ReadOnly { store: self.store.clone() })?;
         Ok(Session::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?))
     }
 

@@ -15,6 +15,8 @@ pub enum StoreUri {
     Sqlite(PathBuf),
     /// A PostgreSQL database.
     Postgres(PostgresUri),
+    /// A folder `mlruns` of MLflow's file store, which can only be read.
+    Folder(PathBuf),
 }
 
 /// The address of a PostgreSQL database. Neither its `Debug` nor its `Display` form holds the password.
@@ -42,8 +44,8 @@ const PARAMETERS: [&str; 12] = [
 
 impl StoreUri {
     /// Reads `sqlite:///relative.db`, `sqlite:////absolute.db` and `postgresql://user:password@host:port/database`,
-    /// which may name one of SQLAlchemy's drivers (`postgresql+psycopg2://`) and may be written `postgres://`. A
-    /// relative path counts from `base`.
+    /// which may name one of SQLAlchemy's drivers (`postgresql+psycopg2://`) and may be written `postgres://`; also the
+    /// path or `file:` URI of a folder with runs in files. A relative path counts from `base`.
     ///
     /// # Errors
     /// Databases that only MLflow knows are refused by name. No error repeats a password.
@@ -56,8 +58,20 @@ impl StoreUri {
             "mysql" | "mssql" | "oracle" | "mariadb" => {
                 Err(Error::UnsupportedStore { scheme: scheme.to_owned() })
             }
-            _ => Self::parse_sqlite(uri, base),
+            "sqlite" => Self::parse_sqlite(uri, base),
+            "file" | "" if !uri.is_empty() => Self::parse_folder(uri, base),
+            _ => Err(Error::StoreUri { uri: without_password(uri), why: None }),
         }
+    }
+
+    fn parse_folder(uri: &str, base: &Path) -> Result<Self> {
+        let path = uri.strip_prefix("file:").map_or(uri, |path| path.strip_prefix("//").unwrap_or(path));
+        let folder = base.join(path);
+        if crate::filestore::is_store(&folder) {
+            return Ok(Self::Folder(folder));
+        }
+        let why = "it is no folder with runs in it".to_owned();
+        Err(Error::StoreUri { uri: uri.to_owned(), why: Some(why) })
     }
 
     fn parse_sqlite(uri: &str, base: &Path) -> Result<Self> {
@@ -74,6 +88,7 @@ impl StoreUri {
     pub fn shown(&self) -> String {
         match self {
             Self::Sqlite(path) => format!("sqlite:///{}", path.display()),
+            Self::Folder(path) => path.display().to_string(),
             Self::Postgres(uri) => uri.to_string(),
         }
     }
@@ -82,7 +97,7 @@ impl StoreUri {
 impl fmt::Display for StoreUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Sqlite(path) | Self::Folder(path) => path.display().fmt(f),
             Self::Postgres(uri) => uri.fmt(f),
         }
     }
@@ -225,7 +240,7 @@ mod tests {
     fn postgres_uris() {
         let options = |uri: &str| match StoreUri::parse(uri, Path::new("/base")).unwrap() {
             StoreUri::Postgres(uri) => uri.options().unwrap(),
-            StoreUri::Sqlite(_) => panic!("{uri}"),
+            _ => panic!("{uri}"),
         };
         for scheme in ["postgresql", "postgres", "postgresql+psycopg2", "postgresql+psycopg"] {
             let got = options(&format!("{scheme}://ann:p%40ss@db.example:5433/ml?sslmode=require"));

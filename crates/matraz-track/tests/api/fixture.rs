@@ -152,8 +152,23 @@ impl Fixture {
     }
 }
 
-/// A new database on the server of this test program, with the tables of a store that was opened once.
+/// The URI of a database without tables: a file that is not there yet, or a new database on the server of this program.
+pub async fn empty_database() -> String {
+    if !ON_POSTGRES {
+        return "sqlite:///mlflow.db".to_owned();
+    }
+    let (server, number) = server().await;
+    server.empty_database(&format!("empty{number}"))
+}
+
+/// A new database with the tables of a store that was opened once.
 async fn database() -> String {
+    let (server, number) = server().await;
+    server.database(&format!("test{number}"))
+}
+
+/// The server of this test program, and a number that no other caller gets.
+async fn server() -> (&'static PostgresServer, usize) {
     static SERVER: tokio::sync::OnceCell<PostgresServer> = tokio::sync::OnceCell::const_new();
     static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let server = SERVER
@@ -165,8 +180,7 @@ async fn database() -> String {
             server
         })
         .await;
-    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    server.database(&format!("test{number}"))
+    (server, COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
 }
 
 fn full(path: &str) -> String {

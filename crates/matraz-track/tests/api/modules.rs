@@ -10,6 +10,7 @@ mod inputs;
 mod logged_models;
 mod logging;
 mod metrics;
+mod older;
 mod outage;
 mod postgres_server;
 mod registry;

@@ -90,6 +90,13 @@ impl PostgresServer {
         self.uri(name)
     }
 
+    /// A new database without tables.
+    pub fn empty_database(&self, name: &str) -> String {
+        let (made, message) = self.sql(&format!("CREATE DATABASE {name} TEMPLATE template0"));
+        assert!(made, "{message}");
+        self.uri(name)
+    }
+
     /// The empty database that [`database`](Self::database) is going to copy.
     pub fn template(&self) -> String {
         let (made, message) = self.sql(&format!("CREATE DATABASE {TEMPLATE}"));

@@ -100,7 +100,7 @@ impl CommandLine for Cli {
                 "Pipeline",
                 &["repro", "why", "logs", "stage", "freeze", "unfreeze", "dag", "params", "metrics", "plots"],
             ),
-            ("Runs", &["runs", "experiments", "artifacts", "server", "ui", "db"]),
+            ("Runs", &["runs", "experiments", "artifacts", "server", "ui", "db", "migrate-filestore"]),
             ("Users", &["users", "tokens", "journal"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
             ("This program", &["shims", "completion", "version", "git-hook"]),

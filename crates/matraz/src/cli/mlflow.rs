@@ -5,6 +5,7 @@ pub mod db;
 pub mod doctor;
 pub mod experiments;
 pub mod gc;
+pub mod migrate_filestore;
 pub mod models;
 pub mod runs;
 pub mod server;
@@ -50,6 +51,7 @@ pub enum Shared {
     Ui(Box<server::Args>),
     Experiments(experiments::Args),
     Db(db::Args),
+    MigrateFilestore(migrate_filestore::Args),
 }
 
 impl Shared {
@@ -59,6 +61,7 @@ impl Shared {
             Self::Server(args) | Self::Ui(args) => server::run(*args, app),
             Self::Experiments(args) => experiments::run(args, app),
             Self::Db(args) => db::run(args, app),
+            Self::MigrateFilestore(args) => migrate_filestore::run(args, app),
         }
     }
 }

@@ -16,6 +16,7 @@ mod pipeline;
 mod recording;
 mod sources;
 mod state;
+mod tracking;
 mod transfer;
 mod workers;
 mod workspace;

@@ -10,7 +10,7 @@ use super::Old;
 use crate::db::{BINARY, Row, Session, Statement};
 use crate::error::{Error, Result};
 
-const TOKENS: [&str; 6] = [
+pub(crate) const TOKENS: [&str; 6] = [
     "input_tokens",
     "output_tokens",
     "total_tokens",
@@ -18,11 +18,11 @@ const TOKENS: [&str; 6] = [
     "cache_creation_input_tokens",
     "cache_creation_input_tokens_above_1hr",
 ];
-const COSTS: [&str; 3] = ["input_cost", "output_cost", "total_cost"];
-const NAME_TAG: &str = "mlflow.traceName";
-const SESSION: &str = "mlflow.trace.session";
-const TOKEN_USAGE: &str = "mlflow.trace.tokenUsage";
-const COST: &str = "mlflow.trace.cost";
+pub(crate) const COSTS: [&str; 3] = ["input_cost", "output_cost", "total_cost"];
+pub(crate) const NAME_TAG: &str = "mlflow.traceName";
+pub(crate) const SESSION: &str = "mlflow.trace.session";
+pub(crate) const TOKEN_USAGE: &str = "mlflow.trace.tokenUsage";
+pub(crate) const COST: &str = "mlflow.trace.cost";
 
 /// How many rows are looked at together.
 const AT_ONCE: i64 = 500;
@@ -214,7 +214,7 @@ async fn assessments(session: &mut Session) -> Result<()> {
 }
 
 /// What an assessment counts as in averages, and whether it was a number itself.
-fn aggregate(text: &str) -> (Option<f64>, bool) {
+pub(crate) fn aggregate(text: &str) -> (Option<f64>, bool) {
     let value: Json = serde_json::from_str(text).unwrap_or_else(|_| Json::from(text));
     match value {
         Json::Bool(truth) => (Some(f64::from(u8::from(truth))), false),
@@ -232,7 +232,7 @@ fn aggregate(text: &str) -> (Option<f64>, bool) {
 }
 
 /// A finite number, written as one or as text.
-fn number(value: &Json) -> Option<f64> {
+pub(crate) fn number(value: &Json) -> Option<f64> {
     let number = match value {
         Json::String(text) => text.trim().parse().ok(),
         other => other.as_f64(),
@@ -241,7 +241,7 @@ fn number(value: &Json) -> Option<f64> {
 }
 
 /// A whole number, written as one or as text.
-fn count(value: &Json) -> Option<i64> {
+pub(crate) fn count(value: &Json) -> Option<i64> {
     match value {
         Json::String(text) => text.trim().parse().ok().or_else(|| text.trim().parse().ok().and_then(whole)),
         other => other.as_i64().or_else(|| other.as_f64().and_then(whole)),
@@ -253,7 +253,7 @@ fn whole(number: f64) -> Option<i64> {
     fits.then_some(number as i64)
 }
 
-fn cut(text: &str, length: usize) -> String {
+pub(crate) fn cut(text: &str, length: usize) -> String {
     text.chars().take(length).collect()
 }
 

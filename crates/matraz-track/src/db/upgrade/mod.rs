@@ -5,7 +5,7 @@
 //! revisions that change rows (there are three) are steps of their own. The schema is then exactly that of a new store,
 //! whichever program made the old one, and a kill leaves the old store.
 
-mod analytics;
+pub(crate) mod analytics;
 mod jobs;
 mod postgres;
 mod sqlite;
@@ -48,6 +48,7 @@ pub async fn upgrade(uri: &StoreUri, to: Head, backup: &Backup) -> Result<Upgrad
     match uri {
         StoreUri::Sqlite(path) => sqlite::upgrade(path, to, backup).await,
         StoreUri::Postgres(address) => postgres::upgrade(address, to, backup).await,
+        StoreUri::Folder(_) => Err(Error::ReadOnly { store: uri.clone() }),
     }
 }
 

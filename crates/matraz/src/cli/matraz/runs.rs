@@ -6,6 +6,8 @@ use jiff::tz::TimeZone;
 use matraz_base::Failure;
 use matraz_loop::compare::{self, Comparison};
 use matraz_loop::run::{Run, Runs, tag};
+use matraz_loop::tracker::Target;
+use matraz_track::db::StoreUri;
 use serde_json::json;
 
 use crate::app::App;
@@ -77,10 +79,17 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let _ = matraz_loop::record::end_unfinished(&tracker, &project.target, &state_dir);
     match args.command {
         Command::List { all, filter, limit } => {
-            let kind = (!all).then(|| format!("tags.`{}` = 'pipeline'", tag::KIND));
+            // Runs in files were made before there was a pipeline here: all of them are shown.
+            let in_files = matches!(&project.target, Target::Embedded { store: StoreUri::Folder(_), .. });
+            let everywhere = in_files && args.experiment.is_none();
+            let kind = (!all && !everywhere).then(|| format!("tags.`{}` = 'pipeline'", tag::KIND));
             // The user's own words come first, so that an error's caret stands where the user looks.
             let filter: Vec<String> = filter.into_iter().chain(kind).collect();
-            let found = match Runs::of(&tracker, &experiment)? {
+            let runs = match everywhere {
+                true => Some(Runs::everywhere(&tracker)?),
+                false => Runs::of(&tracker, &experiment)?,
+            };
+            let found = match runs {
                 Some(runs) => runs.search(&filter.join(" AND "), limit)?,
                 None => Vec::new(),
             };

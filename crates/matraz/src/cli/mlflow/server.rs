@@ -116,7 +116,7 @@ pub fn database(asked: Option<&str>, app: &App) -> Result<(StoreUri, PathBuf, Se
         Some(uri) => store(&uri, &app.cwd)?,
         None => {
             let configured = settings.tracking.as_ref().and_then(|tracking| tracking.uri.as_deref());
-            store(configured.unwrap_or(tracker::DEFAULT_STORE), &base)?
+            store(configured.unwrap_or_else(|| tracker::default_store(&base)), &base)?
         }
     };
     Ok((store, base, settings))
