@@ -26,6 +26,14 @@ const LOCK_WAIT: Duration = Duration::from_secs(20);
 /// How long a request waits for its turn on a connection.
 const TURN_WAIT: Duration = Duration::from_secs(60);
 
+/// Memory for pages, in KiB (negative in SQLite's words): a search walks through many of them, an insert of a metric
+/// touches four trees.
+const WRITER_CACHE: &str = "-32768";
+const READER_CACHE: &str = "-8192";
+
+/// How many pages the log may grow by until it is copied into the file, which waits for the disk.
+const CHECKPOINT_AFTER: &str = "4000";
+
 /// An open SQLite store.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
@@ -65,11 +73,14 @@ impl Sqlite {
             .clone()
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal);
+            .synchronous(SqliteSynchronous::Normal)
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_AFTER);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .min_connections(1)
             .acquire_timeout(TURN_WAIT)
+            .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(writing)
@@ -82,7 +93,8 @@ impl Sqlite {
         let readers = SqlitePoolOptions::new()
             .max_connections(count)
             .acquire_timeout(TURN_WAIT)
-            .connect_lazy_with(options.pragma("query_only", "true"));
+            .test_before_acquire(false)
+            .connect_lazy_with(options.pragma("query_only", "true").pragma("cache_size", READER_CACHE));
         Ok(Self { writer: Some(writer), readers, store: StoreUri::Sqlite(path.to_path_buf()), copy: None })
     }
 
