@@ -22,7 +22,7 @@ async fn old_store(folder: &Path) -> StoreUri {
         script.execute(&mut connection).await.unwrap();
         sqlx::Connection::close(connection).await.unwrap();
     } else {
-        let mut connection: sqlx::PgConnection = sqlx::Connection::connect(&uri).await.unwrap();
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&uri).await.unwrap();
         let script = sqlx::raw_sql(include_str!("mlflow_3.5.1/postgres.sql"));
         script.execute(&mut connection).await.unwrap();
         sqlx::Connection::close(connection).await.unwrap();
@@ -106,7 +106,7 @@ async fn strange_stores_are_not_upgraded() {
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
             sqlx::Connection::close(connection).await.unwrap();
         } else {
-            let mut connection: sqlx::PgConnection = sqlx::Connection::connect(&store.shown()).await.unwrap();
+            let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&store.shown()).await.unwrap();
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
             sqlx::Connection::close(connection).await.unwrap();
         }
