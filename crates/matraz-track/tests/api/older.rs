@@ -17,6 +17,8 @@ async fn old_store(folder: &Path) -> StoreUri {
     let store = StoreUri::parse(&uri, folder).unwrap();
     if let StoreUri::Sqlite(path) = &store {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        // Rows come before the tables that they refer to.
+        let options = options.foreign_keys(false);
         let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
         let script = sqlx::raw_sql(include_str!("mlflow_3.5.1/sqlite.sql"));
         script.execute(&mut connection).await.unwrap();
