@@ -377,11 +377,6 @@ impl Explain for Error {
                 "bring it back from a backup; `sqlite3 {} .recover` may save what is left of it",
                 path.display()
             )),
-            Self::ReadOnly { store: StoreUri::Folder(path) } => Some(format!(
-                "runs in files are only read; copy them into a database: `matraz migrate-filestore --source {} --target \
-                 sqlite:///mlflow.db`",
-                path.display()
-            )),
             Self::ReadOnly { .. } => Some("the file and its folder must be writable for that".to_owned()),
             Self::Open { store: StoreUri::Postgres(_), .. } => {
                 Some("check address, user and password, and that the server runs and has the database".to_owned())

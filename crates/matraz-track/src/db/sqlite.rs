@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection
 
 use super::schema::Head;
 use super::{Arg, Session, Statement, StoreUri};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// How long a connection waits for a lock of another program, as MLflow does.
 const LOCK_WAIT: Duration = Duration::from_secs(20);
@@ -141,8 +141,23 @@ impl Sqlite {
 
     pub(crate) async fn write(&self) -> Result<Session> {
         // IMMEDIATE takes the write lock at once: a transaction that reads first could not upgrade it later.
-        let writer = self.writer.as_ref().ok_or_else(|| Error::ReadOnly { store: self.store.clone() })?;
+        let writer = self.writer.as_ref().ok_or_else(|| self.refusal())?;
         Ok(Session::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    /// Why nothing can be written. Clients of a server see the message alone, so it says what to do.
+    fn refusal(&self) -> Error {
+        match &self.store {
+            StoreUri::Folder(path) => Error::request(
+                Code::PermissionDenied,
+                format!(
+                    "the runs in {0} can only be read; copy them into a database first: `matraz migrate-filestore --source \
+                     {0} --target sqlite:///mlflow.db`",
+                    path.display()
+                ),
+            ),
+            store => Error::ReadOnly { store: store.clone() },
+        }
     }
 
     pub(crate) async fn close(&self) {
