@@ -168,6 +168,51 @@ def life_of_data(scratch, env):
     return {verb: {name: median(costs) for name, costs in tools.items()} for verb, tools in found.items()}
 
 
+def add_of(make, scratch, env):
+    """`add` of data that `make` writes."""
+
+    def measure(name):
+        folder = project(scratch / f"add-{name}", name, env)
+        make(folder / "data")
+        cost = timed([*TOOLS[name], "add", "-q", "data"], folder, env)
+        shutil.rmtree(folder)
+        return cost
+
+    return in_turns(measure)
+
+
+def middling(path):
+    """Files of 256 KiB, a hundred to a folder."""
+    for n in range(FILES // 10):
+        file = path / f"{n // 100:04d}" / f"{n:06d}.bin"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(n.to_bytes(4, "little") * (1 << 16))
+
+
+def large(path):
+    """One file of 2 GiB."""
+    with path.open("wb") as file:
+        for n in range(20 if QUICK else 2048):
+            file.write(n.to_bytes(4, "little") * (1 << 18))
+
+
+def many_data_files(number, scratch, env):
+    """`status` of one of many `.dvc` files, and of all of them."""
+    folder = project(scratch / "dvc-files", "matraz", env)
+    (folder / "one").write_text("1\n")
+    timed([*TOOLS["matraz"], "add", "-q", "one"], folder, env)
+    text = (folder / "one.dvc").read_text()
+    for n in range(number):
+        place = folder / f"d{n // 1000:04d}"
+        place.mkdir(exist_ok=True)
+        (place / f"f{n}.dvc").write_text(text.replace("path: one", f"path: f{n}"))
+    command = [*TOOLS["matraz"], "status", "-q"]
+    one = median([timed([*command, "one.dvc"], folder, env) for _ in range(ROUNDS)])
+    every = median([timed(command, folder, env) for _ in range(ROUNDS)])
+    shutil.rmtree(folder)
+    return number, one, every
+
+
 def growth(scratch, env):
     """Time and memory of Matraz alone as the number of files grows: `add`, `status`, `status` with one file changed."""
     for files in GROWTH:
@@ -184,17 +229,31 @@ def growth(scratch, env):
         yield files, added, same, changed
 
 
-def pipeline(scratch, env):
-    stages = "".join(
+def chain(folder, name, stages, env):
+    """A project with a chain of stages that copy a file."""
+    text = "".join(
         f"  s{n:03d}:\n    cmd: cp {'in.txt' if n == 0 else f'o{n - 1:03d}.txt'} o{n:03d}.txt\n"
         f"    deps: [{'in.txt' if n == 0 else f'o{n - 1:03d}.txt'}]\n    outs: [o{n:03d}.txt]\n"
-        for n in range(STAGES)
+        for n in range(stages)
     )
+    project(folder, name, env)
+    (folder / "in.txt").write_text("1\n")
+    (folder / "dvc.yaml").write_text("stages:\n" + text)
+    return folder
+
+
+def pipeline_from_nothing(stages, scratch, env):
+    def measure(name):
+        folder = chain(scratch / f"fresh-{name}", name, stages, env)
+        return timed([*TOOLS[name], "repro", "-q"], folder, env)
+
+    return in_turns(measure)
+
+
+def pipeline(scratch, env):
     folders = {}
     for name in TOOLS:
-        folders[name] = project(scratch / f"pipeline-{name}", name, env)
-        (folders[name] / "in.txt").write_text("1\n")
-        (folders[name] / "dvc.yaml").write_text("stages:\n" + stages)
+        folders[name] = chain(scratch / f"pipeline-{name}", name, STAGES, env)
         # Both start from the same files, made by the quicker of the two.
         timed([*TOOLS["matraz"], "repro", "-q"], folders[name], env)
         timed([*TOOLS[name], "repro", "-q"], folders[name], env)
@@ -298,7 +357,7 @@ BOUNDS = """## What bounds the figures
   which is more than the fiftieth part of DVC's time."""
 
 
-def page(rows, grown):
+def page(rows, grown, data_files):
     """The page that tells the figures."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = [
@@ -339,7 +398,14 @@ def page(rows, grown):
     for files, *costs in grown:
         cells = [f"{shown(cost.seconds)}, {shown_memory(cost.memory)}" for cost in costs]
         lines.append(f"| {files:,} | {' | '.join(cells)} |")
-    lines += ["", BOUNDS]
+    number, one, every = data_files
+    lines += [
+        "",
+        f"In a project of {number:,} `.dvc` files, `status` of one of them takes {shown(one.seconds)} "
+        f"({shown_memory(one.memory)}), of all of them {shown(every.seconds)} ({shown_memory(every.memory)}).",
+        "",
+        BOUNDS,
+    ]
     lines += ["", "To repeat it: `make bench`; `QUICK=1 make bench` is a short run that writes nothing."]
     return "\n".join(lines) + "\n"
 
@@ -370,7 +436,11 @@ def main():
         row("`checkout` of them (DVC)", verbs["checkout"])
         row("`push` of them to a folder (DVC)", verbs["push"])
         row("`pull` of them from it (DVC)", verbs["pull"])
+        row(f"`add` of {FILES // 10:,} files of 256 KiB (DVC)", add_of(middling, scratch, env))
+        row("`add` of one file of 2 GiB (DVC)", add_of(large, scratch, env))
+        row(f"`repro` of {STAGES // 4} stages that copy a file (DVC)", pipeline_from_nothing(STAGES // 4, scratch, env))
         grown = list(growth(scratch, env))
+        files = many_data_files(1000 if QUICK else 100_000, scratch, env)
         row(f"`repro` of {STAGES} stages, nothing changed (DVC)", pipeline(scratch, env))
         found = servers(scratch, env)
         row("server start until `/health` answers (MLflow)", found["start"])
@@ -379,10 +449,10 @@ def main():
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if QUICK:
-        print(page(rows, grown))
+        print(page(rows, grown, files))
         return
     path = ROOT / "docs/benchmarks.md"
-    path.write_text(page(rows, grown))
+    path.write_text(page(rows, grown, files))
     print(f"wrote {path.relative_to(ROOT)}")
 
 
