@@ -152,6 +152,24 @@ fn a_folder_goes_up_after_its_files_and_only_if_all_are_there() {
 }
 
 #[test]
+fn what_was_written_through_a_link_into_the_cache_is_not_lost() {
+    let p = Project::new();
+    p.write("f", "1\n");
+    p.add("f");
+    let cached = Cache::open(&p.repo).path(&p.object("f.dvc"));
+    let file = p.repo.root.join("f");
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(&cached, &file).unwrap();
+    overwrite(&cached, "mine\n");
+    p.changes();
+    p.push();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine\n");
+    p.add("f");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine\n");
+    assert_eq!(p.changes(), []);
+}
+
+#[test]
 fn corrupted_objects_are_named_and_go_nowhere() {
     let p = Project::new();
     p.write("f", "1\n");

@@ -3,7 +3,8 @@
 //! Objects lie at `files/md5/<2 digits>/<30 digits>` (those of DVC 2 directly at `<2>/<30>`) and are read-only.
 //! DVC trusts an object whose mode is exactly 0444 and hashes any other before use. Matraz trusts less: an object
 //! that it made or checked is trusted while its time, size and inode stay what they were, and one of which nothing
-//! is known is checked while it is copied. A corrupted object is named, removed and treated as missing.
+//! is known is checked while it is copied. A corrupted object is named, treated as missing, and removed unless it is
+//! read-only: then it was written to through a link in the workspace.
 //!
 //! Objects are written under a temporary name and renamed, and are not synced one by one: after a power loss the
 //! workspace still has the data, and an object that the disk never got shows as empty or with a strange time, and
@@ -416,9 +417,13 @@ fn judge(object: &Object, meta: &Metadata, known: Option<Stamp>) -> Option<bool>
     }
 }
 
-/// Removes a corrupted object. In a cache that may only be read it stays, and is still not used.
+/// Removes a corrupted object. A read-only one stays, and is still not used: it was written to through a link in the
+/// workspace, which may lead to the only copy of what somebody wrote. So does one in a cache that may only be read.
 fn discard(path: &Path) -> Result<()> {
     use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
+    if fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o777 == OBJECT_MODE) {
+        return Ok(());
+    }
     match fs::remove_file(path) {
         Err(error) if !matches!(error.kind(), NotFound | PermissionDenied | ReadOnlyFilesystem) => {
             Err(Error::io("remove", path)(error))
