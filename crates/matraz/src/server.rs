@@ -1,7 +1,9 @@
 //! The server: the tracking API and the web app in one process.
 
 pub mod accounts;
+pub mod admission;
 mod listen;
+mod patience;
 pub mod ui;
 
-pub use listen::serve;
+pub use listen::{Certificate, serve};

@@ -66,6 +66,12 @@ pub struct Args {
     /// Let users sign in; `basic-auth` is MLflow's name for it
     #[arg(long, value_name = "NAME", value_parser = ["basic-auth"])]
     app_name: Option<String>,
+    /// Speak TLS with this certificate, in PEM with those that vouch for it
+    #[arg(long, value_name = "FILE", requires = "ssl_keyfile")]
+    ssl_certfile: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "ssl_certfile")]
+    ssl_keyfile: Option<PathBuf>,
     /// Let users sign in by password or token
     #[arg(long)]
     auth: bool,
@@ -93,9 +99,17 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         }
         let app_pages = service.guard(axum::Router::new().fallback(server::ui::serve));
         let router = service.router().fallback_service(app_pages);
+        let router = server::admission::guard(router);
+        let certificate = match (&args.ssl_certfile, &args.ssl_keyfile) {
+            (Some(chain), Some(key)) => {
+                Some(server::Certificate { chain: app.cwd.join(chain), key: app.cwd.join(key) })
+            }
+            _ => None,
+        };
+        let scheme = if certificate.is_some() { "https" } else { "http" };
         let started =
-            |address| app.out.result(&format!("Matraz listens on http://{address} (Ctrl-C ends it)"));
-        let served = server::serve(router, &host, port, started).await;
+            |address| app.out.result(&format!("Matraz listens on {scheme}://{address} (Ctrl-C ends it)"));
+        let served = server::serve(router, &host, port, certificate.as_ref(), started).await;
         service.close().await;
         Ok(served.map(|()| Exit::OK)?)
     })

@@ -77,12 +77,12 @@ pub fn run(args: &Args, app: &App) -> Result<Exit, Failure> {
         match runner {
             Runner::Native(model) => {
                 let router = router_with(Scorer::Native(Arc::new(*model)), options);
-                Ok::<_, Failure>(server::serve(router, &host, port, started).await?)
+                Ok::<_, Failure>(server::serve(router, &host, port, None, started).await?)
             }
             Runner::Python(worker) => {
                 let pool = Arc::new(Pool::start(worker, usize::from(workers.unwrap_or(1)).max(1)).await?);
                 let router = router_with(Scorer::Python(Arc::clone(&pool)), options);
-                let served = server::serve(router, &host, port, started).await;
+                let served = server::serve(router, &host, port, None, started).await;
                 pool.close().await;
                 Ok(served?)
             }
