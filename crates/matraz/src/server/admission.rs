@@ -77,3 +77,34 @@ fn come_back() -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::RETRY_AFTER, "1")];
     (StatusCode::TOO_MANY_REQUESTS, headers, body).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_finds_no_place_and_no_room_to_wait_comes_back_later() {
+        let go = Arc::new(Semaphore::new(0));
+        let held = Arc::clone(&go);
+        let slow = get(move || async move { drop(held.acquire().await) });
+        let router = Router::new().route("/slow", slow).route("/health", get(async || "OK"));
+        let router = with_door(router, 1, 1, Duration::from_secs(60));
+        let ask = |path: &str| {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            tokio::spawn(router.clone().oneshot(request))
+        };
+        let (first, second) = (ask("/slow"), ask("/slow"));
+        tokio::task::yield_now().await;
+        let third = ask("/slow").await.unwrap().unwrap();
+        assert_eq!((third.status().as_u16(), &third.headers()["retry-after"]), (429, &"1".parse().unwrap()));
+        assert_eq!(ask("/health").await.unwrap().unwrap().status(), 200);
+        go.add_permits(1);
+        for one in [first, second] {
+            assert_eq!(one.await.unwrap().unwrap().status(), 200);
+        }
+    }
+}

@@ -232,3 +232,52 @@ async fn stop() {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const QUICK: Limits = Limits {
+        head: Duration::from_millis(200),
+        piece: Duration::from_millis(200),
+        farewell: Duration::from_millis(200),
+        connections: 2,
+    };
+
+    /// A server whose only fault is that it has no patience.
+    async fn server() -> SocketAddr {
+        let router = Router::new().route("/", get(async || "hello")).route(
+            "/body",
+            post(async |body: Result<String, axum::extract::rejection::StringRejection>| body),
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve_on(listener, router, None, QUICK, std::future::pending()));
+        address
+    }
+
+    async fn ask(address: SocketAddr, text: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn clients_that_stall_are_let_go_and_others_get_their_place() {
+        let address = server().await;
+        // Both places are taken by clients that never end their request.
+        let idle = TcpStream::connect(address).await.unwrap();
+        let stalled = tokio::spawn(ask(address, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "));
+        let whole = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        assert!(ask(address, whole).await.ends_with("hello"));
+        assert!(!stalled.await.unwrap().contains("200"));
+        let torn = ask(address, "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc").await;
+        assert!(!torn.contains("200 OK"), "{torn}");
+        drop(idle);
+    }
+}
