@@ -171,6 +171,7 @@ mod tests {
             order_by,
             offset: 0,
             limit: 5,
+            scope: Scope::default(),
         };
         search.statement("SELECT 1 FROM experiments e").map(|statement| statement.sql)
     }
