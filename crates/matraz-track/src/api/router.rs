@@ -81,6 +81,7 @@ pub fn document() -> String {
     let mut document = Document::openapi().nest("/api", versioned().into_openapi());
     document.merge(unversioned().into_openapi());
     document.info.version = MLFLOW_VERSION.to_owned();
+    let mut taken = std::collections::HashSet::new();
     for (path, item) in &mut document.paths.paths {
         let operations = [
             ("get", &mut item.get),
@@ -91,7 +92,12 @@ pub fn document() -> String {
         ];
         for (method, operation) in operations {
             if let Some(operation) = operation {
-                operation.operation_id = Some(operation_id(method, path));
+                let mut id = operation_id(method, path);
+                // Some routes exist in two versions; the newer one stands behind the older.
+                while !taken.insert(id.clone()) {
+                    id.push_str("_next");
+                }
+                operation.operation_id = Some(id);
             }
         }
     }
