@@ -436,7 +436,7 @@ pub(crate) async fn rename_thing(
     let refused =
         |why: &str| Err(Error::invalid(format!("Cannot rename '{name}' to '{new_name}' because {why}")));
     for kind in NAMED {
-        for (role, _) in db::role::permissions_on(session, kind, new_name).await? {
+        if let Some((role, _)) = db::role::permissions_on(session, kind, new_name).await?.into_iter().next() {
             return refused(if role.starts_with(HIDDEN) {
                 "users already have permissions on the new name. An admin must remove these permissions before the rename."
             } else {

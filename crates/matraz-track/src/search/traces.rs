@@ -71,7 +71,7 @@ pub struct Query {
 /// Searches traces; the latest come first when no order is given.
 pub async fn traces(session: &mut Session, query: &Query) -> Result<Page<TraceInfo>> {
     let size = query.max_results.unwrap_or(DEFAULT_SIZE);
-    if size > MAX_SIZE || size < 1 {
+    if !(1..=MAX_SIZE).contains(&size) {
         return Err(Error::invalid(format!(
             "Invalid value {size} for parameter 'max_results' supplied: It must be a positive integer, but at most {MAX_SIZE}."
         )));

@@ -140,5 +140,5 @@ fn programs() -> PathBuf {
     folders.reverse();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let found = folders.into_iter().find(|folder| folder.join("initdb").exists());
-    found.expect("these tests need PostgreSQL: scripts/postgres.sh installs it")
+    found.unwrap_or_else(|| panic!("these tests need PostgreSQL: scripts/postgres.sh installs it"))
 }

@@ -69,7 +69,7 @@ async fn every_route_says_what_it_needs() {
 async fn who_does_not_sign_in_sees_nothing() {
     let fixture = Fixture::with_users(Permission::Read).await;
     for (method, path) in routes(&fixture.service.router()) {
-        let asked = path.replace("{*path}", "1/x").replace('{', "").replace('}', "");
+        let asked = path.replace("{*path}", "1/x").replace(['{', '}'], "");
         let (status, answer) = fixture.call(method.clone(), &asked, json!({})).await;
         let open = matches!(asked.as_str(), "/health" | "/api/3.0/mlflow/server-info" | "/ajax-api/3.0/mlflow/server-info");
         assert_eq!(status.as_u16(), if open { 200 } else { 401 }, "{method} {asked}: {answer}");
@@ -170,7 +170,7 @@ async fn what_is_shared_can_be_used_as_far_as_it_is_shared() {
     let levels = [("READ", 200, 403, 403), ("EDIT", 200, 200, 403), ("MANAGE", 200, 200, 200), ("DENY", 403, 403, 403)];
     for (level, reads, writes, deletes) in levels {
         // Bob cannot give it to himself.
-        assert_eq!(grant(&fixture, "bob", "bob", "experiment", &experiment, "MANAGE").await, if level == "READ" { 403 } else { 403 });
+        assert_eq!(grant(&fixture, "bob", "bob", "experiment", &experiment, "MANAGE").await, 403);
         assert_eq!(grant(&fixture, "ann", "bob", "experiment", &experiment, level).await, 200);
         assert_eq!(can(Method::GET, &format!("runs/get?run_id={run}"), json!({})).await, reads, "{level}");
         assert_eq!(can(Method::POST, "runs/set-tag", tag()).await, writes, "{level}");
