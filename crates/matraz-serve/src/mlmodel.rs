@@ -409,7 +409,7 @@ mod tests {
         let folder = saved(&ONNX.replace("mlflow.onnx", "mlflow.sklearn"));
         let error = MlModel::read(folder.path()).unwrap().onnx_file().unwrap_err();
         assert!(error.to_string().contains("sklearn"), "{error}");
-        assert!(error.hint().unwrap().contains("skl2onnx"));
+        assert!(error.hint().unwrap().contains("Python"));
     }
 
     #[test]

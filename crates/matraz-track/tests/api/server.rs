@@ -51,6 +51,9 @@ async fn the_api_document_is_whole() {
             assert!(ids.insert(id.to_owned()), "{method} {path}: the id {id} is taken");
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap();
+                if parameter["in"] == "header" {
+                    continue;
+                }
                 let place = if path.contains(&format!("{{{name}}}")) { "path" } else { "query" };
                 assert_eq!(parameter["in"], place, "{method} {path}: {name}");
             }
