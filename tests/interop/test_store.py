@@ -98,6 +98,8 @@ def test_the_schema_is_mlflows(ours, empty_store):
         return shape, [(name, " ".join(sql.split())) for name, sql in triggers]
 
     (tables, triggers), (real_tables, real_triggers) = shape(ours / "mlflow.db"), shape(empty_store)
+    # What MLflow has no place for lies in tables of our own, beside its own.
+    tables = {name: shape for name, shape in tables.items() if not name.startswith("matraz_")}
     assert tables.keys() == real_tables.keys()
     for name, expected in real_tables.items():
         assert tables[name] == expected, name
@@ -108,6 +110,7 @@ def test_the_schema_is_mlflows(ours, empty_store):
 
 def test_the_same_calls_leave_the_same_rows(ours, real):
     found, expected = story.comparable(ours / "mlflow.db"), story.comparable(real / "mlflow.db")
+    found = {table: rows for table, rows in found.items() if not table.startswith("matraz_")}
     assert found.keys() == expected.keys()
     for table, rows in expected.items():
         assert found[table] == rows, table

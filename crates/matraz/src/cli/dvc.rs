@@ -190,6 +190,6 @@ impl CommandLine for Cli {
     }
 
     fn not_yet() -> &'static [&'static str] {
-        &["artifacts", "daemon", "exp", "experiments", "import-db", "queue", "studio"]
+        &["daemon", "exp", "experiments", "import-db", "queue", "studio"]
     }
 }

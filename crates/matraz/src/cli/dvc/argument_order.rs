@@ -1,6 +1,7 @@
 //! DVC's command lines take words in one piece: once an argument that may be left out, or repeated, has had its turn,
 //! words behind a later option are not its own any more (`diff A --json B` is refused).
 
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
 /// How many words an argument takes.
@@ -24,7 +25,10 @@ pub fn stray_word(command: &Command, found: &ArgMatches) -> Option<String> {
         }
         let most = argument.get_num_args().map_or(1, |range| range.max_values());
         takes.push(Takes { least: usize::from(argument.is_required_set()), most });
-        if let (Some(places), Some(values)) = (found.indices_of(id), found.get_raw(id)) {
+        // A default stands in no place.
+        if found.value_source(id) == Some(ValueSource::CommandLine)
+            && let (Some(places), Some(values)) = (found.indices_of(id), found.get_raw(id))
+        {
             words.extend(places.zip(values.map(|value| value.to_string_lossy().into_owned())));
         }
     }
@@ -66,6 +70,8 @@ mod tests {
             "dvc get URL --rev x PATH -f",
             "dvc import-url --no-exec URL OUT",
             "dvc diff --json A B",
+            "dvc params diff A --json",
+            "dvc metrics diff A --md --all",
             "dvc diff --targets a b --json",
             "dvc stage add -n a --force echo --json b",
             "dvc remote add -d n u -f",
