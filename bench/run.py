@@ -206,7 +206,7 @@ def many_data_files(number, scratch, env):
         place = folder / f"d{n // 1000:04d}"
         place.mkdir(exist_ok=True)
         (place / f"f{n}.dvc").write_text(text.replace("path: one", f"path: f{n}"))
-    command = [*TOOLS["matraz"], "status", "-q"]
+    command = [*TOOLS["matraz"], "status"]
     one = median([timed([*command, "one.dvc"], folder, env) for _ in range(ROUNDS)])
     every = median([timed(command, folder, env) for _ in range(ROUNDS)])
     shutil.rmtree(folder)
