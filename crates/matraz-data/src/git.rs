@@ -2,6 +2,8 @@
 //!
 //! Reading goes through `gix`, all of it in this file; adding to the index is left to the `git` program.
 
+mod worktree;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ffi::OsStr;
@@ -264,6 +266,13 @@ impl Git {
         Ok(commit.time().map_err(failed(ACTION))?.seconds)
     }
 
+    /// The first line of a commit's message; `None` when this clone does not have the commit.
+    pub fn subject_of(&self, commit: &str) -> Option<String> {
+        let repo = self.inner.to_thread_local();
+        let commit = repo.find_commit(gix::ObjectId::from_hex(commit.as_bytes()).ok()?).ok()?;
+        Some(commit.message().ok()?.summary().to_string())
+    }
+
     fn references(&self, prefix: &str) -> Result<Vec<(String, String)>> {
         let repo = self.inner.to_thread_local();
         let platform = repo.references().map_err(failed("read the references"))?;
@@ -375,11 +384,13 @@ impl Git {
         Ok(!self.changed_paths(false)?.is_empty())
     }
 
-    /// The difference between the last commit and the tracked files, as `git diff` prints it.
+    /// The difference between the last commit and the tracked files, as `git apply` takes it.
     pub fn diff(&self) -> Result<String> {
         let against = if self.head_commit().is_some() { "HEAD" } else { "--cached" };
-        let output =
-            self.run("show the changes", ["diff", "--no-color", "--no-ext-diff", "--no-textconv", against])?;
+        let output = self.run(
+            "show the changes",
+            ["diff", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", against],
+        )?;
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
 

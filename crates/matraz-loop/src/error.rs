@@ -62,6 +62,18 @@ pub enum Error {
         /// Where.
         experiment: String,
     },
+    /// Nothing is known by this name.
+    #[error("`{subject}` is no run, model version, data, commit or digest that is known here")]
+    NoSubject {
+        /// As given.
+        subject: String,
+    },
+    /// A run that no pipeline made.
+    #[error("run `{run}` is none of a pipeline")]
+    NoPipelineRun {
+        /// The run's name.
+        run: String,
+    },
     /// No version of a model has a run with the metric that decides.
     #[error("no version of `{model}` has a run with the metric `{metric}`")]
     NoVersion {
@@ -157,10 +169,11 @@ impl Explain for Error {
             Self::NoStore { .. }
             | Self::NoRun { .. }
             | Self::NoRuns { .. }
+            | Self::NoSubject { .. }
             | Self::NoVersion { .. }
             | Self::NoModel { .. }
             | Self::NothingBefore { .. } => Kind::Missing,
-            Self::ManyRuns { .. } | Self::BadModelUri { .. } => Kind::Usage,
+            Self::ManyRuns { .. } | Self::NoPipelineRun { .. } | Self::BadModelUri { .. } => Kind::Usage,
             Self::GateClosed { .. } => Kind::Failed,
         }
     }
@@ -175,6 +188,10 @@ impl Explain for Error {
                 Some("use `sqlite:///FILE`, `postgresql://user@host/database`, or the `http://` address of a server".into())
             }
             Self::NoRun { .. } => Some("`matraz runs list` shows the runs".into()),
+            Self::NoSubject { .. } => Some(
+                "use `runs:/ID`, `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `PATH`, `PATH@REVISION`, a revision of git or an MD5"
+                    .into(),
+            ),
             Self::NoVersion { .. } => {
                 Some("`matraz models list` shows the versions with their metrics".into())
             }
@@ -189,6 +206,7 @@ impl Explain for Error {
             Self::BadModelUri { .. } => Some(
                 "use `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN_ID/PATH` or a folder".into(),
             ),
+            Self::NoPipelineRun { .. } => Some("`matraz runs list` shows the runs of pipelines".into()),
             Self::File { .. } | Self::Runtime { .. } | Self::Answer { .. } => None,
         }
     }

@@ -9,11 +9,14 @@
 //! will tie a deployment's drift to the run that made its model.
 
 pub mod compare;
+pub mod environment;
 pub mod error;
 pub mod gate;
+pub mod lineage;
 pub mod model_uri;
 pub mod promote;
 pub mod record;
+pub mod reproduce;
 pub mod run;
 pub mod settings;
 pub mod tracker;

@@ -8,15 +8,24 @@
 //! training.
 
 mod artifacts;
+mod committed;
 mod facts;
 mod pipeline;
 mod plots;
 mod recorder;
 mod results;
+mod script;
+mod secrets;
 mod stage;
 mod unfinished;
+mod untracked;
 mod write;
 
 pub use facts::{Context, Facts};
 pub use recorder::{End, Recorded, Recorder};
 pub use unfinished::end_unfinished;
+
+/// The numbers of a metrics file under the names that a run has them by.
+pub(crate) fn metrics_of(values: &matraz_base::Value) -> impl Iterator<Item = (String, f64)> {
+    write::metrics(values).into_iter().map(|point| (point.key, point.value))
+}

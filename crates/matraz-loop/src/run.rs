@@ -1,6 +1,7 @@
 //! Runs as the loop reads them back from the store.
 
 use indexmap::IndexMap;
+use matraz_base::Explain;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -37,6 +38,14 @@ pub mod tag {
     pub const GATE: &str = "matraz.gate";
     /// The last gate's rules with their verdicts, as JSON.
     pub const GATE_RULES: &str = "matraz.gate.rules";
+    /// On a dataset input: `true` when no commit had these data as they were.
+    pub const DATA_UNCOMMITTED: &str = "matraz.data.uncommitted";
+    /// MLflow, on a dataset input: what the data were used for.
+    pub const DATA_CONTEXT: &str = "mlflow.data.context";
+    /// On a stage run and its pipeline run: the parameters that a script logged otherwise than `params.yaml` has them.
+    pub const PARAM_MISMATCH: &str = "matraz.param_mismatch";
+    /// On a pipeline run: what of the uncommitted code is not kept with the run, and why.
+    pub const WITHHELD: &str = "matraz.git.withheld";
     /// MLflow: the run above this one.
     pub const PARENT: &str = "mlflow.parentRunId";
     /// MLflow: the commit.
@@ -49,6 +58,22 @@ pub mod tag {
     pub const SOURCE_TYPE: &str = "mlflow.source.type";
     /// MLflow: who ran it.
     pub const USER: &str = "mlflow.user";
+}
+
+/// Artifacts that the recorder writes.
+pub mod artifact {
+    /// On a pipeline run: the difference of tracked files from the commit, for `git apply`.
+    pub const DIFF: &str = "matraz/uncommitted.diff";
+    /// On a pipeline run: the folder of files that git did not have, by their paths from the project's root.
+    pub const UNTRACKED: &str = "matraz/untracked";
+    /// On a pipeline run: [`crate::environment::Environment`] as JSON.
+    pub const ENVIRONMENT: &str = "matraz/environment.json";
+    /// On a pipeline run: what became of each stage, as JSON.
+    pub const STAGES: &str = "matraz/stages.json";
+    /// On a stage run: its entry in the lock file.
+    pub const LOCK: &str = "matraz/lock.yaml";
+    /// On a stage run: what its commands wrote.
+    pub const LOG: &str = "matraz/stage.log";
 }
 
 /// A run with its latest metrics.
@@ -74,6 +99,54 @@ pub struct Run {
     pub metrics: IndexMap<String, f64>,
     /// Tags.
     pub tags: IndexMap<String, String>,
+    /// The data it read and made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub datasets: Vec<DatasetUse>,
+}
+
+/// Data that a run read or made, as its dataset inputs say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DatasetUse {
+    /// The name: of data in a project, its path from the root.
+    pub name: String,
+    /// The digest: of data in a project, the MD5 by which DVC knows them.
+    pub digest: String,
+    /// `input`, `output`, or what a script said.
+    pub context: String,
+    /// Bytes, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Files in a folder, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// Whether no commit had these data when the run began.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub uncommitted: bool,
+}
+
+impl DatasetUse {
+    fn from_json(json: &Json) -> Option<Self> {
+        let dataset = json.get("dataset")?;
+        let text = |key: &str| dataset.get(key).and_then(Json::as_str);
+        let tag = |name: &str| {
+            let mut tags = json.get("tags").and_then(Json::as_array).into_iter().flatten();
+            tags.find(|tag| tag.get("key").and_then(Json::as_str) == Some(name))?.get("value")?.as_str()
+        };
+        let profile: Json = serde_json::from_str(text("profile").unwrap_or("{}")).unwrap_or_default();
+        Some(Self {
+            name: text("name")?.to_owned(),
+            digest: text("digest")?.to_owned(),
+            context: tag(tag::DATA_CONTEXT).unwrap_or("input").to_owned(),
+            size: profile.get("size").and_then(Json::as_u64),
+            files: profile.get("files").and_then(Json::as_u64),
+            uncommitted: tag(tag::DATA_UNCOMMITTED) == Some("true"),
+        })
+    }
+
+    /// Whether the run made it.
+    pub fn is_output(&self) -> bool {
+        self.context == "output"
+    }
 }
 
 impl Run {
@@ -99,6 +172,13 @@ impl Run {
             params: pairs("params"),
             metrics: metrics.collect(),
             tags: pairs("tags"),
+            datasets: json
+                .pointer("/inputs/dataset_inputs")
+                .and_then(Json::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(DatasetUse::from_json)
+                .collect(),
         })
     }
 
@@ -219,6 +299,21 @@ impl<'t> Runs<'t> {
     pub fn find_or_latest(&self, reference: Option<&str>) -> Result<Run> {
         reference.map_or_else(|| self.latest(), |reference| self.find(reference))
     }
+}
+
+/// An artifact of a run in memory; `None` when the run does not have it.
+pub fn read_artifact(tracker: &Tracker, run: &Run, name: &str) -> Result<Option<Vec<u8>>> {
+    match tracker.wait(tracker.client().download_bytes(&format!("{}/{name}", run.artifact_uri))) {
+        Ok(bytes) => Ok(Some(bytes.to_vec())),
+        Err(error) if error.is_missing() || error.kind() == matraz_base::Kind::Missing => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The runs directly below a run, in one experiment.
+pub fn below(tracker: &Tracker, experiment_id: &str, id: &str) -> Result<Vec<Run>> {
+    let runs = Runs { tracker, experiment: String::new(), experiment_ids: vec![experiment_id.to_owned()] };
+    runs.search(&format!("tags.`{}` = '{id}'", tag::PARENT), 1000)
 }
 
 /// The run of this id, in whatever experiment.

@@ -1,8 +1,13 @@
 //! What is true of the whole reproduction before the first stage runs.
 
+use std::ffi::OsString;
+
 use matraz_data::Repo;
+use matraz_data::stage::Stage;
 use serde_json::{Value as Json, json};
 
+use super::secrets;
+use super::untracked::{self, Untracked};
 use crate::run::tag;
 
 /// The longest diff that is kept with a run, in bytes.
@@ -17,6 +22,8 @@ pub struct Context {
     pub host: Option<String>,
     /// The command line, as the source of the run.
     pub command: String,
+    /// Where programs are looked for: `PATH`.
+    pub search_path: Option<OsString>,
 }
 
 /// The state of the code.
@@ -28,15 +35,36 @@ pub struct Facts {
     pub branch: Option<String>,
     /// The difference of tracked files from the commit; empty when there is none.
     pub diff: String,
+    /// The files that git does not have.
+    pub(super) untracked: Untracked,
 }
 
 impl Facts {
-    /// Asks git. What git cannot say stays unknown.
-    pub fn gather(repo: &Repo) -> Self {
+    /// Asks git. What git cannot say stays unknown. `stages` are those that take part.
+    pub fn gather(repo: &Repo, stages: &[&Stage]) -> Self {
         let Some(git) = &repo.git else { return Self::default() };
         let diff = git.diff().unwrap_or_default();
-        let diff = if diff.len() > LONGEST_DIFF { shortened(&diff) } else { diff };
-        Self { commit: git.head_commit(), branch: git.branch(), diff }
+        let untracked = untracked::collect(repo, stages);
+        Self { commit: git.head_commit(), branch: git.branch(), diff, untracked }
+    }
+
+    /// Whether git sees changes at or below a path from the root of the work tree.
+    pub(super) fn changed(&self, path: &str) -> bool {
+        let (file, folder) = (format!("diff --git a/{path} b/"), format!("diff --git a/{path}/"));
+        self.diff.lines().any(|line| line.starts_with(&file) || line.starts_with(&folder))
+    }
+
+    /// The difference to keep with the run, or why it is not kept.
+    pub(super) fn patch(&self) -> Result<&str, String> {
+        let added = || self.diff.lines().filter(|line| line.starts_with('+'));
+        let found = secrets::find(&added().collect::<Vec<_>>().join("\n"));
+        match found {
+            Some(kind) => Err(format!("it seems to hold {kind}")),
+            None if self.diff.len() > LONGEST_DIFF => {
+                Err(format!("it has {} bytes, more than {LONGEST_DIFF}", self.diff.len()))
+            }
+            None => Ok(&self.diff),
+        }
     }
 
     /// The facts as tags of a run.
@@ -58,14 +86,6 @@ impl Facts {
         }
         tags
     }
-}
-
-fn shortened(diff: &str) -> String {
-    let mut end = LONGEST_DIFF;
-    while !diff.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}\n[cut after {LONGEST_DIFF} of {} bytes]\n", &diff[..end], diff.len())
 }
 
 /// A tag or parameter of the API.

@@ -13,7 +13,7 @@ use super::recorder::{End, Known, Recorded, Recorder, Recording, Row};
 use super::results::Results;
 use super::write;
 use crate::error::Result;
-use crate::run::tag;
+use crate::run::{artifact, tag};
 
 impl Recorder<'_> {
     pub(super) fn complete(&self, recording: &Recording, stages: &[Known], end: End) -> Result<Recorded> {
@@ -39,13 +39,17 @@ impl Recorder<'_> {
         if let Some(failed) = stages.iter().find(|known| known.row.status == "failed") {
             tags.push(pair(tag::ERROR, &format!("stage {} failed", failed.name)));
         }
+        if !recording.mismatches.is_empty() {
+            tags.push(pair(tag::PARAM_MISMATCH, &recording.mismatches.join("\n")));
+        }
         write::log(tracker, run, &params, &points, &tags)?;
         let made: Vec<&LockedItem> = entries(current()).flat_map(|entry| &entry.outs).collect();
         let sources: Vec<&LockedItem> = entries(current())
             .flat_map(|entry| &entry.deps)
             .filter(|dep| !made.iter().any(|out| inside(&dep.path, &out.path)))
             .collect();
-        write::datasets(tracker, run, &sources, &made)?;
+        let uncommitted = self.uncommitted(&recording.facts, &sources)?;
+        write::datasets(tracker, run, &sources, &made, &uncommitted)?;
         self.place_outputs(tracker, run, &made, |path| self.is_model(path))?;
         self.place_plots(tracker, run, &plots)?;
         for lock in lock_files(stages) {
@@ -55,7 +59,8 @@ impl Recorder<'_> {
             }
         }
         let rows: Vec<&Row> = stages.iter().map(|known| &known.row).collect();
-        artifacts::text(tracker, run, "matraz/stages.json", &json!(rows).to_string())?;
+        artifacts::text(tracker, run, artifact::STAGES, &json!(rows).to_string())?;
+        artifacts::text(tracker, run, artifact::ENVIRONMENT, &json!(recording.environment).to_string())?;
         let status = match end {
             End::Finished => "FINISHED",
             End::Failed => "FAILED",

@@ -9,15 +9,17 @@ use matraz_base::{Explain, Progress};
 use matraz_data::Repo;
 use matraz_data::index::Index;
 use matraz_data::pipeline::{Outcome, Watcher};
-use matraz_data::stage::{Address, LockEntry, Stage};
+use matraz_data::stage::{Address, LockEntry, LockedItem, Stage};
 use serde::Serialize;
 
 use super::artifacts;
+use super::committed::Committed;
 use super::facts::{Context, Facts, pair};
 use super::unfinished::{self, Sign};
 use super::write::{self, OpenRun};
+use crate::environment::Environment;
 use crate::error::Result;
-use crate::run::tag;
+use crate::run::{artifact, tag};
 use crate::settings::Settings;
 use crate::tracker::{Target, Tracker};
 
@@ -96,6 +98,9 @@ pub(super) struct Recording {
     pub(super) facts: Facts,
     pub(super) pipeline: OpenRun,
     pub(super) open: HashMap<Address, OpenRun>,
+    pub(super) environment: Environment,
+    /// Parameters that scripts logged otherwise than the files have them.
+    pub(super) mismatches: Vec<String>,
     pub(super) sign: Option<Sign>,
 }
 
@@ -172,18 +177,56 @@ impl<'r> Recorder<'r> {
         let tracker = Tracker::open(self.target.clone())?;
         // What a killed reproduction left open is no business of this one: a failure is none either.
         let _ = unfinished::end_unfinished(&tracker, &self.target, &self.repo.state_dir());
-        let facts = Facts::gather(self.repo);
+        let planned: Vec<&Stage> = state.stages.iter().map(|known| &known.stage).collect();
+        let facts = Facts::gather(self.repo, &planned);
         let experiment_id = write::experiment(&tracker, &self.experiment)?;
         let mut tags = facts.tags(&self.context);
         tags.push(pair(tag::KIND, "pipeline"));
         let pipeline = write::create(&tracker, &experiment_id, None, SystemTime::now(), tags)?;
         let sign = Sign::put(&self.repo.state_dir(), &pipeline.id, &self.experiment, &self.target);
-        if !facts.diff.is_empty() {
-            artifacts::text(&tracker, &pipeline, "matraz/uncommitted.diff", &facts.diff)?;
-        }
-        state.recording =
-            Some(Recording { tracker, experiment_id, facts, pipeline, open: HashMap::new(), sign });
+        self.keep_uncommitted(&tracker, &pipeline, &facts)?;
+        state.recording = Some(Recording {
+            tracker,
+            experiment_id,
+            facts,
+            pipeline,
+            open: HashMap::new(),
+            environment: Environment::of_project(&self.repo.root),
+            mismatches: Vec::new(),
+            sign,
+        });
         Ok(())
+    }
+
+    /// Keeps the code that no commit has with the run, but for what must not leave the machine.
+    fn keep_uncommitted(&self, tracker: &Tracker, run: &OpenRun, facts: &Facts) -> Result<()> {
+        let mut left_out = facts.untracked.left_out.clone();
+        match facts.patch() {
+            Ok("") => {}
+            Ok(patch) => artifacts::text(tracker, run, artifact::DIFF, patch)?,
+            Err(why) => left_out.push(("uncommitted changes".into(), why)),
+        }
+        for (name, path) in &facts.untracked.files {
+            artifacts::file(tracker, run, &format!("{}/{name}", artifact::UNTRACKED), path)?;
+        }
+        let lines: Vec<String> = left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+        for line in &lines {
+            self.progress.warn(&format!("not kept with the run: {line}"));
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        write::log(tracker, run, &IndexMap::new(), &[], &[pair(tag::WITHHELD, &lines.join("\n"))])
+    }
+
+    /// Those of the data that a stage or the pipeline read which the commit does not have.
+    pub(super) fn uncommitted(&self, facts: &Facts, read: &[&LockedItem]) -> Result<Vec<String>> {
+        let Some(commit) = &facts.commit else { return Ok(Vec::new()) };
+        let index = self.index()?;
+        let mut committed = Committed::default();
+        let lacks =
+            |item: &&&LockedItem| !committed.has(self.repo, index, commit, item, |path| facts.changed(path));
+        Ok(read.iter().filter(lacks).map(|item| item.path.clone()).collect())
     }
 }
 
@@ -206,6 +249,9 @@ impl Watcher for Recorder<'_> {
         let environment = self.with(|this, state| {
             let Some(recording) = state.recording.as_mut() else { return Ok(Vec::new()) };
             let run = this.stage_run(recording, stage)?;
+            let commands = stage.cmd.as_ref().map(matraz_data::stage::Cmd::lines).unwrap_or_default();
+            let search = this.context.search_path.as_deref();
+            recording.environment.add_python(&commands, &stage.wdir, search);
             this.script_environment(recording, stage, &run)
         });
         environment.unwrap_or_default()

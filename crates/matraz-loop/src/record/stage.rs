@@ -11,9 +11,10 @@ use super::artifacts;
 use super::facts::pair;
 use super::recorder::{Recorder, Recording};
 use super::results::Results;
+use super::script;
 use super::write::{self, OpenRun};
 use crate::error::Result;
-use crate::run::tag;
+use crate::run::{artifact, tag};
 
 impl Recorder<'_> {
     /// The open run of a stage, which is created when there is none.
@@ -65,18 +66,32 @@ impl Recorder<'_> {
     ) -> Result<OpenRun> {
         let run = self.stage_run(recording, stage)?;
         recording.open.remove(&stage.address);
+        let mut tags = tags.to_vec();
+        let params = write::params(entry);
+        let contradictions = script::contradictions(&recording.tracker, recording, &run, &params)?;
+        if !contradictions.is_empty() {
+            for line in &contradictions {
+                let stage = stage.address.display(&self.repo.root);
+                self.progress
+                    .warn(&format!("the script of stage {stage} logged a parameter otherwise: {line}"));
+            }
+            tags.push(pair(tag::PARAM_MISMATCH, &contradictions.join("\n")));
+            recording.mismatches.extend(contradictions);
+        }
         let tracker = &recording.tracker;
         let Results { points, plots, .. } =
             self.results(|path| stage.outs.iter().any(|out| path.starts_with(&out.path)))?;
-        write::log(tracker, &run, &write::params(entry), &points, tags)?;
+        let (params, points) = script::not_yet_logged(tracker, &run, params, points)?;
+        write::log(tracker, &run, &params, &points, &tags)?;
         let rooted = self.rooted(stage, entry);
         let (read, made): (Vec<_>, Vec<_>) = (rooted.deps.iter().collect(), rooted.outs.iter().collect());
-        write::datasets(tracker, &run, &read, &made)?;
+        let uncommitted = self.uncommitted(&recording.facts, &read)?;
+        write::datasets(tracker, &run, &read, &made, &uncommitted)?;
         self.place_outputs(tracker, &run, &made, |_| true)?;
         self.place_plots(tracker, &run, &plots)?;
-        artifacts::text(tracker, &run, "matraz/lock.yaml", &matraz_base::yaml::write(&entry.to_value()))?;
+        artifacts::text(tracker, &run, artifact::LOCK, &matraz_base::yaml::write(&entry.to_value()))?;
         if let Some(log) = log.filter(|log| log.is_file()) {
-            artifacts::file(tracker, &run, "matraz/stage.log", log)?;
+            artifacts::file(tracker, &run, artifact::LOG, log)?;
         }
         write::end(tracker, &run, "FINISHED")?;
         Ok(run)
@@ -99,7 +114,7 @@ impl Recorder<'_> {
         }
         write::log(&recording.tracker, &run, &IndexMap::new(), &[], &tags)?;
         if let Some(log) = log.filter(|log| log.is_file()) {
-            artifacts::file(&recording.tracker, &run, "matraz/stage.log", log)?;
+            artifacts::file(&recording.tracker, &run, artifact::LOG, log)?;
         }
         write::end(&recording.tracker, &run, status)?;
         Ok(run)

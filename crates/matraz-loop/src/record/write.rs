@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::facts::pair;
 use crate::error::{Error, Result};
+use crate::run::tag;
 use crate::tracker::Tracker;
 
 /// Entries that one `log-batch` takes of each kind.
@@ -135,12 +136,11 @@ pub(super) fn datasets(
     run: &OpenRun,
     read: &[&LockedItem],
     made: &[&LockedItem],
+    uncommitted: &[String],
 ) -> Result<()> {
-    let with_context = |items: &[&LockedItem], context: &str| -> Vec<Json> {
-        items.iter().filter_map(|item| dataset(item, context)).collect()
-    };
-    let mut datasets = with_context(read, "input");
-    datasets.extend(with_context(made, "output"));
+    let mut datasets: Vec<Json> =
+        read.iter().filter_map(|item| dataset(item, "input", uncommitted.contains(&item.path))).collect();
+    datasets.extend(made.iter().filter_map(|item| dataset(item, "output", false)));
     for piece in datasets.chunks(BATCH) {
         let body = json!({"run_id": run.id, "datasets": piece});
         tracker.wait(tracker.client().post("runs/log-inputs", &body))?;
@@ -149,7 +149,7 @@ pub(super) fn datasets(
 }
 
 /// A dataset of MLflow is known by name and digest; the source is one that MLflow's own client can resolve.
-fn dataset(item: &LockedItem, context: &str) -> Option<Json> {
+fn dataset(item: &LockedItem, context: &str, uncommitted: bool) -> Option<Json> {
     let digest = item.digest.as_ref()?.to_string();
     let mut profile = serde_json::Map::new();
     if let Some(size) = item.meta.size {
@@ -158,8 +158,12 @@ fn dataset(item: &LockedItem, context: &str) -> Option<Json> {
     if let Some(files) = item.meta.nfiles {
         profile.insert("files".into(), json!(files));
     }
+    let mut tags = vec![pair(tag::DATA_CONTEXT, context)];
+    if uncommitted {
+        tags.push(pair(tag::DATA_UNCOMMITTED, "true"));
+    }
     Some(json!({
-        "tags": [{"key": "mlflow.data.context", "value": context}],
+        "tags": tags,
         "dataset": {
             "name": item.path,
             "digest": digest,
@@ -208,7 +212,6 @@ pub(super) fn allowed(name: &str) -> String {
 
 /// The run that computed what a run-cache entry holds.
 pub(super) fn origin(tracker: &Tracker, experiment_id: &str, value: &str) -> Result<Option<String>> {
-    use crate::run::tag;
     let body = json!({
         "experiment_ids": [experiment_id],
         "filter": format!("tags.`{}` = '{}'", tag::RUN_CACHE, value.replace('\'', "")),

@@ -7,10 +7,12 @@ pub mod gate;
 pub mod gc;
 pub mod init;
 pub mod journal;
+pub mod lineage;
 pub mod logs;
 pub mod models;
 pub mod promote;
 pub mod reference;
+pub mod reproduce;
 pub mod rollback;
 pub mod runs;
 pub mod runs_gc;
@@ -48,12 +50,14 @@ enum Command {
     Track(mlflow::Shared),
     Artifacts(artifacts::Args),
     Journal(journal::Args),
+    Lineage(lineage::Args),
     Logs(logs::Args),
     Runs(runs::Args),
     Gate(gate::Args),
     Gc(gc::Args),
     Models(models::Args),
     Promote(promote::Args),
+    Reproduce(reproduce::Args),
     Rollback(rollback::Args),
     Completion(completion::Args),
     #[command(hide = true)]
@@ -100,7 +104,10 @@ impl CommandLine for Cli {
                 "Pipeline",
                 &["repro", "why", "logs", "stage", "freeze", "unfreeze", "dag", "params", "metrics", "plots"],
             ),
-            ("Runs", &["runs", "experiments", "artifacts", "server", "ui", "db", "migrate-filestore"]),
+            (
+                "Runs",
+                &["runs", "lineage", "experiments", "artifacts", "server", "ui", "db", "migrate-filestore"],
+            ),
             ("Users", &["users", "tokens", "journal"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
             ("This program", &["shims", "completion", "version", "git-hook"]),
@@ -116,12 +123,14 @@ impl CommandLine for Cli {
             Command::Example(args) => example::run(args, app),
             Command::Artifacts(args) => artifacts::run(args, app),
             Command::Journal(args) => journal::run(args, app),
+            Command::Lineage(args) => lineage::run(args, app),
             Command::Logs(args) => logs::run(args, app),
             Command::Runs(args) => runs::run(args, app),
             Command::Gate(args) => gate::run(args, app),
             Command::Gc(args) => gc::run(args, app),
             Command::Models(args) => models::run(args, app),
             Command::Promote(args) => promote::run(args, app),
+            Command::Reproduce(args) => reproduce::run(args, app),
             Command::Rollback(args) => rollback::run(args, app),
             Command::Completion(args) => completion::run(args, app),
             Command::Shims(args) => shims::run(args, app),

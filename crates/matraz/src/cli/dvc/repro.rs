@@ -87,6 +87,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         user: Some(project::user(app)),
         host: project::host(),
         command: format!("{} repro", app.grammar.program()),
+        search_path: app.env.path.clone(),
     };
     let experiment = project.experiment(app, None);
     let recorder =
@@ -129,15 +130,37 @@ pub fn run_new_stage(name: &str, added: Vec<PathBuf>, app: &App) -> Result<Exit,
     )
 }
 
+/// Runs stages of another folder anew: nothing is recorded, and the run cache is not used.
+pub fn again(targets: &[String], jobs: u16, repo: &Repo, app: &App) -> Result<(), Failure> {
+    let args = Args { targets: targets.to_vec(), force: true, no_run_cache: true, jobs, ..Args::default() };
+    // What a script logs by itself is for this folder only.
+    let store = format!("sqlite:///{}", repo.tmp_dir().join("mlflow.db").display());
+    let more = [("MLFLOW_TRACKING_URI".to_owned(), store)];
+    go(&args, app, repo, &repo.root, &more, &pipeline::Unwatched).map(drop)
+}
+
 /// Reproduces under the eyes of `watcher`, and says what came of it.
 pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> Result<Exit, Failure> {
+    let report = go(args, app, repo, &app.cwd, &[], watcher)?;
+    tell(app, repo, report, args.added.as_deref());
+    Ok(Exit::OK)
+}
+
+fn go(
+    args: &Args,
+    app: &App,
+    repo: &Repo,
+    cwd: &Path,
+    variables: &[(String, String)],
+    watcher: &dyn Watcher,
+) -> Result<RunReport, Failure> {
     let interactive = args.interactive || repo.config.flag("core", "interactive", false);
     let confirm = |question: &str| ask(app, question);
     let jobs = usize::from(args.jobs.max(1));
     let pools = Settings::load(&repo.root)?.unwrap_or_default().pools;
     let options = RunOptions {
         request: Request {
-            cwd: app.cwd.clone(),
+            cwd: cwd.to_path_buf(),
             targets: args.targets.clone(),
             reach: args.reach(),
             recursive: args.recursive,
@@ -160,15 +183,13 @@ pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> 
         confirm: if interactive { Some(&confirm) } else { None },
         fail_as_dvc: app.grammar == Grammar::Dvc,
         shell: app.env.shell.as_ref().map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from),
-        env: environment(app, repo),
+        env: environment(app, repo).into_iter().chain(variables.iter().cloned()).collect(),
         show: &|piece| match jobs {
             1 => app.out.pass(piece.stream == Stream::Err, piece.bytes),
             _ => app.out.labelled(piece.stream == Stream::Err, piece.step, piece.stage, piece.bytes),
         },
     };
-    let report = pipeline::run(repo, &options, watcher, &app.out, &app.interrupt)?;
-    tell(app, repo, report, args.added.as_deref());
-    Ok(Exit::OK)
+    Ok(pipeline::run(repo, &options, watcher, &app.out, &app.interrupt)?)
 }
 
 /// Variables for the commands of stages. The folder of this program ends their search path, so that a stage may
