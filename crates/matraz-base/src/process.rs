@@ -4,17 +4,23 @@
 //! user interrupts, the whole group is asked to end, then made to.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
+use self::terminal::Terminal;
+use self::watch::{Watch, peak_of, send_signal};
 use crate::{Explain, Kind};
+
+mod plain;
+mod terminal;
+mod watch;
 
 /// Raised when the user wants everything to stop. Clones are the same flag.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +72,8 @@ pub enum Input {
 pub struct Command {
     /// The program, looked for on `PATH` when it is a bare name.
     pub program: OsString,
+    /// What it is told to be its name, when that is not `program`.
+    pub called: Option<OsString>,
     /// Its arguments; nothing in them is interpreted.
     pub args: Vec<OsString>,
     /// Where it runs.
@@ -77,7 +85,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// `text` as a script of `shell`, which reads no startup files (as DVC has it).
+    /// `text` as a script of `shell`, which reads no startup files (as DVC has it). A program that the shell would merely
+    /// start is started without it.
     pub fn shell(shell: &std::path::Path, text: &str, folder: impl Into<PathBuf>) -> Self {
         let name = shell.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         let options: &[&str] = match name.as_str() {
@@ -86,9 +95,18 @@ impl Command {
             "fish" => &["--no-config", "-c"],
             _ => &["-c"],
         };
+        let folder = folder.into();
+        let (variable, names) =
+            (|name: &str| std::env::var_os(name), std::env::vars_os().map(|(name, _)| name));
+        if let Some((program, words)) = plain::words(text, &name, &folder, variable, names) {
+            let env = plain::environment(&folder);
+            let called = words.first().map(Into::into);
+            let args = words.iter().skip(1).map(Into::into).collect();
+            return Self { program: program.into(), called, args, folder, env, input: Input::Inherit };
+        }
         let mut args: Vec<OsString> = options.iter().map(Into::into).collect();
         args.push(text.into());
-        Self { program: shell.into(), args, folder: folder.into(), env: Vec::new(), input: Input::Inherit }
+        Self { program: shell.into(), called: None, args, folder, env: Vec::new(), input: Input::Inherit }
     }
 }
 
@@ -154,23 +172,6 @@ impl Explain for ProcessError {
     }
 }
 
-/// The exit status and the peak memory in bytes.
-type Waited = io::Result<(ExitStatus, Option<u64>)>;
-
-enum Event {
-    Output(Stream, Vec<u8>),
-    Closed,
-    Exited(Waited),
-}
-
-/// How long a process group has to obey SIGINT, and then SIGTERM, before it is killed.
-const GRACE: Duration = Duration::from_secs(3);
-/// How long output is awaited once the process has ended: something it left behind may hold the pipe open.
-const DRAIN: Duration = Duration::from_millis(200);
-const TICK: Duration = Duration::from_millis(40);
-/// How often the memory of a running command is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
 /// Runs a command to its end and hands every piece of output to `output` as it comes.
 ///
 /// When `interrupt` is raised the whole process group gets SIGINT, after a while SIGTERM, then SIGKILL.
@@ -183,6 +184,7 @@ pub fn run(
     let start = Instant::now();
     let inherited = peak_of("self");
     let mut child = std::process::Command::new(&command.program)
+        .arg0(command.called.as_ref().unwrap_or(&command.program))
         .args(&command.args)
         .current_dir(&command.folder)
         .envs(command.env.iter().map(|(name, value)| (name, value)))
@@ -201,33 +203,25 @@ pub fn run(
         })?;
     let group = child.id() as libc::pid_t;
     let terminal = if command.input == Input::Inherit { Terminal::lend_to(group) } else { None };
-    let (sender, events) = mpsc::channel();
-    let mut open = 0;
-    if let Some(pipe) = child.stdout.take() {
-        open += 1;
-        read_into(pipe, Stream::Out, sender.clone());
-    }
-    if let Some(pipe) = child.stderr.take() {
-        open += 1;
-        read_into(pipe, Stream::Err, sender.clone());
-    }
-    thread::spawn(move || {
-        let _ = sender.send(Event::Exited(wait(group)));
-    });
-    let mut watch = Watch { group, interrupted_at: None, signals: 0, seen_peak: None, next_look: start };
-    let result = watch.follow(&events, open, interrupt, output);
+    let pipes = [
+        (Stream::Out, child.stdout.take().map(OwnedFd::from)),
+        (Stream::Err, child.stderr.take().map(OwnedFd::from)),
+    ];
+    let pipes = pipes.into_iter().filter_map(|(stream, pipe)| Some((stream, File::from(pipe?)))).collect();
+    let mut watch = Watch::new(group);
+    let result = watch.follow(pipes, interrupt, output);
     let lent = terminal.is_some();
     drop(terminal);
-    if watch.interrupted_at.is_some() {
+    if watch.interrupted() {
         // What ignored the signals, or was started in the background, ends now.
         send_signal(group, libc::SIGKILL);
     }
     let (status, counted) = result.map_err(|source| ProcessError::Wait { program, source })?;
     // The system counts what this process held when it made the child as the child's own.
-    let peak_memory = counted.filter(|counted| Some(*counted) > inherited).or(watch.seen_peak);
+    let peak_memory = counted.filter(|counted| Some(*counted) > inherited).or(watch.seen_peak());
     // With the terminal lent, Ctrl-C reaches the command and not us.
     let by_keyboard = lent && (status.signal() == Some(libc::SIGINT) || status.code() == Some(130));
-    let interrupted = watch.interrupted_at.is_some() || by_keyboard;
+    let interrupted = watch.interrupted() || by_keyboard;
     if by_keyboard {
         interrupt.raise();
         send_signal(group, libc::SIGKILL);
@@ -235,173 +229,11 @@ pub fn run(
     Ok(Ended { status, wall: start.elapsed(), peak_memory, interrupted })
 }
 
-struct Watch {
-    group: libc::pid_t,
-    interrupted_at: Option<Instant>,
-    signals: usize,
-    /// The largest resident set that was seen while it ran.
-    seen_peak: Option<u64>,
-    /// When to look for it again.
-    next_look: Instant,
-}
-
-impl Watch {
-    fn follow(
-        &mut self,
-        events: &Receiver<Event>,
-        mut open: usize,
-        interrupt: &Interrupt,
-        output: &mut dyn FnMut(Stream, &[u8]),
-    ) -> Waited {
-        let mut ended: Option<(Instant, Waited)> = None;
-        loop {
-            if let Some((at, _)) = &ended
-                && (open == 0 || at.elapsed() >= DRAIN)
-            {
-                break;
-            }
-            match events.recv_timeout(TICK) {
-                Ok(Event::Output(stream, bytes)) => output(stream, &bytes),
-                Ok(Event::Closed) => open -= 1,
-                Ok(Event::Exited(result)) => ended = Some((Instant::now(), result)),
-                Err(RecvTimeoutError::Timeout) => self.look(),
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if ended.is_none() && interrupt.is_raised() {
-                self.press();
-            }
-        }
-        ended.map_or_else(|| Err(io::Error::other("the process was lost")), |(_, result)| result)
-    }
-
-    /// Looks how large the process and its descendants are.
-    fn look(&mut self) {
-        if Instant::now() >= self.next_look {
-            self.seen_peak = self.seen_peak.max(peak_of_tree(self.group));
-            self.next_look = Instant::now() + LOOK_AGAIN;
-        }
-    }
-
-    /// Sends the next signal when its time has come.
-    fn press(&mut self) {
-        let since = *self.interrupted_at.get_or_insert_with(Instant::now);
-        let due = [(Duration::ZERO, libc::SIGINT), (GRACE, libc::SIGTERM), (GRACE + GRACE, libc::SIGKILL)];
-        if let Some((after, signal)) = due.get(self.signals)
-            && since.elapsed() >= *after
-        {
-            send_signal(self.group, *signal);
-            self.signals += 1;
-        }
-    }
-}
-
-/// The largest resident set of a process so far, in bytes. Known on Linux only.
-fn peak_of(process: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
-/// The largest resident set of a process and of those that it started.
-fn peak_of_tree(process: libc::pid_t) -> Option<u64> {
-    let mut peak = None;
-    let mut pending = vec![process.to_string()];
-    while let Some(process) = pending.pop() {
-        peak = peak.max(peak_of(&process));
-        let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
-        pending.extend(children.unwrap_or_default().split_whitespace().map(str::to_owned));
-    }
-    peak
-}
-
-fn read_into(mut pipe: impl Read + Send + 'static, stream: Stream, sender: Sender<Event>) {
-    thread::spawn(move || {
-        let mut buffer = [0; 16 * 1024];
-        loop {
-            match pipe.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => {
-                    if sender.send(Event::Output(stream, buffer[..n].to_vec())).is_err() {
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
-        let _ = sender.send(Event::Closed);
-    });
-}
-
-#[expect(unsafe_code, reason = "the standard library does not give the resource use of a child")]
-fn wait(pid: libc::pid_t) -> Waited {
-    let mut status = 0;
-    // SAFETY: all zeroes is a valid `rusage`, and both pointers are to live variables of the right type.
-    let (answer, usage) = loop {
-        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        let answer = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
-        if answer >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            break (answer, usage);
-        }
-    };
-    if answer < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // Kibibytes, but for macOS.
-    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    let peak = u64::try_from(usage.ru_maxrss).ok().filter(|peak| *peak > 0).map(|peak| peak * unit);
-    Ok((ExitStatus::from_raw(status), peak))
-}
-
-#[expect(unsafe_code, reason = "the standard library cannot signal a process group")]
-fn send_signal(group: libc::pid_t, signal: libc::c_int) {
-    // SAFETY: a plain system call; a group that is gone is no error that matters here.
-    unsafe {
-        libc::killpg(group, signal);
-    }
-}
-
-/// The terminal in the hands of a child's group, so that it may read from the keyboard; given back on drop.
-struct Terminal {
-    ours: libc::pid_t,
-}
-
-impl Terminal {
-    #[expect(unsafe_code, reason = "the standard library has no job control")]
-    fn lend_to(group: libc::pid_t) -> Option<Self> {
-        // SAFETY: plain system calls on standard input.
-        unsafe {
-            if libc::isatty(0) != 1 {
-                return None;
-            }
-            let ours = libc::getpgrp();
-            if libc::tcgetpgrp(0) != ours || libc::tcsetpgrp(0, group) != 0 {
-                return None;
-            }
-            // It may have tried to read before the terminal was its own.
-            libc::killpg(group, libc::SIGCONT);
-            Some(Self { ours })
-        }
-    }
-}
-
-impl Drop for Terminal {
-    #[expect(unsafe_code, reason = "the standard library has no job control")]
-    fn drop(&mut self) {
-        // SAFETY: plain system calls. Taking the terminal back from the background would stop us by SIGTTOU.
-        unsafe {
-            let before = libc::signal(libc::SIGTTOU, libc::SIG_IGN);
-            libc::tcsetpgrp(0, self.ours);
-            libc::signal(libc::SIGTTOU, before);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::path::Path;
+    use std::thread;
 
     fn sh(text: &str) -> Command {
         Command::shell(Path::new("/bin/sh"), text, "/")
@@ -438,6 +270,28 @@ mod tests {
         assert_eq!(ended.code(), 3);
         assert!(!ended.interrupted);
         assert_eq!(collect(&sh("kill -9 $$"), &Interrupt::new()).0.code(), 137);
+    }
+
+    #[test]
+    fn a_program_that_needs_no_shell_is_started_as_a_shell_would() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |shell: &str, text: &str| {
+            let command = Command::shell(Path::new(shell), text, folder.path());
+            let (ended, out, _) = collect(&command, &Interrupt::new());
+            (command.called.is_some(), ended.code(), out)
+        };
+        let (direct, code, plain) = told("/bin/sh", "env");
+        let (by_shell, same_code, shells) = told("/bin/sh", "env;");
+        assert!(direct && !by_shell);
+        assert_eq!((code, same_code), (0, 0));
+        let sorted = |text: &str| {
+            let own = |line: &&str| !line.starts_with("_=") && !line.starts_with("OLDPWD=");
+            let mut lines: Vec<String> = text.lines().filter(own).map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&plain), sorted(&shells));
+        assert!(plain.contains(&format!("PWD={}\n", folder.path().canonicalize().unwrap().display())));
     }
 
     #[test]

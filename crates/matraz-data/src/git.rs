@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use gix::bstr::{BStr, ByteSlice};
 use gix::worktree::stack::state::ignore::Source;
+use matraz_base::file;
 
 use crate::config::relative;
 use crate::{Error, Result};
@@ -439,7 +440,7 @@ impl Git {
         {
             lines.insert(place, new);
             let text = lines.join("\n") + "\n";
-            matraz_base::file::write(&file, text.as_bytes()).map_err(Error::io("write", &file))?;
+            file::write(&file, text.as_bytes()).map_err(Error::io("write", &file))?;
         }
         Ok(Some(file))
     }
@@ -473,10 +474,16 @@ impl Git {
             ignored.paths.push(path.to_path_buf());
         }
         for (file, text) in texts {
-            if read_text(&file)? != text {
-                matraz_base::file::write(&file, text.as_bytes()).map_err(Error::io("write", &file))?;
-                ignored.files.push(file);
+            let before = read_text(&file)?;
+            if before == text {
+                continue;
             }
+            let added = text.strip_prefix(&before).filter(|_| !before.is_empty());
+            let appended = added.is_some_and(|added| file::append(&file, added.as_bytes()).is_ok());
+            if !appended {
+                file::write(&file, text.as_bytes()).map_err(Error::io("write", &file))?;
+            }
+            ignored.files.push(file);
         }
         self.forget_ignores();
         Ok(ignored)
@@ -500,7 +507,7 @@ impl Git {
             fs::remove_file(&file).map_err(Error::io("remove", &file))?;
             return Ok(None);
         }
-        matraz_base::file::write(&file, kept.as_bytes()).map_err(Error::io("write", &file))?;
+        file::write(&file, kept.as_bytes()).map_err(Error::io("write", &file))?;
         Ok(Some(file))
     }
 
@@ -552,7 +559,7 @@ fn failed<E: std::fmt::Display>(action: &'static str) -> impl FnOnce(E) -> Error
 }
 
 fn read_text(file: &Path) -> Result<String> {
-    Ok(matraz_base::file::read_if_present(file).map_err(Error::io("read", file))?.unwrap_or_default())
+    Ok(file::read_if_present(file).map_err(Error::io("read", file))?.unwrap_or_default())
 }
 
 fn same_folder(a: &Path, b: &Path) -> bool {

@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,6 +30,8 @@ const SAMPLE: u32 = 4;
 const PATIENCE: Duration = Duration::from_micros(35);
 /// How many folders are tried before the best of them has to do.
 const MOST_FOLDERS: usize = 64;
+/// How many births must have been slow before another folder is tried, which costs as much as some of them.
+const BIRTHS_TO_A_FOLDER: usize = 16;
 /// What a killed process left behind goes after this time.
 const LITTER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Of `statfs`.
@@ -46,6 +48,8 @@ pub struct Nursery {
     nameless: AtomicBool,
     /// How many folders were made.
     folders: AtomicUsize,
+    /// How many births were judged.
+    judged: AtomicUsize,
     /// The quickest birth so far, and the folder of it.
     best: Mutex<Option<(Duration, Option<PathBuf>)>>,
     /// Our part of the home, once it is needed; `None` when the filesystem is of another kind.
@@ -73,6 +77,7 @@ impl Nursery {
             slots: Mutex::default(),
             nameless: AtomicBool::new(true),
             folders: AtomicUsize::new(0),
+            judged: AtomicUsize::new(0),
             best: Mutex::default(),
             own: Mutex::default(),
         }
@@ -81,6 +86,18 @@ impl Nursery {
     /// Makes a file that will go to the folder `beside`, with the permission bits `mode` less the umask.
     pub fn create(&self, beside: &Path, mode: u32) -> io::Result<Newborn> {
         self.bear(beside, |folder| Newborn::create(folder, mode, &self.nameless))
+    }
+
+    /// Writes a whole file: it appears complete or not at all, and one that is replaced leaves its permission bits. The
+    /// folder must exist.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut newborn = self.create(path.parent().unwrap_or(path), 0o666)?;
+        newborn.file.write_all(bytes)?;
+        if let Ok(old) = fs::metadata(path) {
+            newborn.file.set_permissions(old.permissions())?;
+        }
+        newborn.file.sync_all()?;
+        newborn.show(path)
     }
 
     /// Makes a folder. It is no error when there is one already; that above it must exist.
@@ -131,7 +148,9 @@ impl Nursery {
         if quickest > self.patience {
             let known = best.as_ref().and_then(|(_, folder)| folder.clone());
             drop(best);
-            slot.folder = self.next_folder().or(known);
+            let judged = self.judged.fetch_add(slot.births as usize, Ordering::Relaxed);
+            let affordable = self.folders.load(Ordering::Relaxed) * BIRTHS_TO_A_FOLDER <= judged;
+            slot.folder = affordable.then(|| self.next_folder()).flatten().or(known);
         }
         slot.births = 0;
         slot.quickest = None;
@@ -197,7 +216,6 @@ fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     #[test]
     fn files_of_an_impatient_nursery_reach_their_place_and_nothing_is_left() {

@@ -7,9 +7,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::lanes::{BLOCK, INITIAL, Kernel, States};
 use super::md5;
@@ -58,7 +57,9 @@ pub struct Hashed<'b> {
 
 /// How many threads are worth starting on this machine.
 pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    // Asking takes a dozen calls of the system.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Hashes the files `0..jobs` on up to `threads` threads. Ends early when `stop` becomes true.

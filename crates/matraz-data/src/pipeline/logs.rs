@@ -1,17 +1,18 @@
 //! What the commands of stages wrote and how they ended: the last few runs of every stage are kept.
 //!
 //! Each stage has a folder in `.dvc/tmp/matraz/logs`, and in it each run two files: `ID.log`, the output as it came, and
-//! `ID.json`, a [`Record`]. While a run goes on its log is locked, so that a record which says `running` cannot lie when
+//! `ID.json`, a line with a [`Record`] from its start and one from its end. While a run goes on its log is locked, so that a record which says `running` cannot lie when
 //! the process was killed.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use matraz_base::process::Interrupt;
 use matraz_base::{Explain, Kind};
+use matraz_store::Nursery;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -71,21 +72,25 @@ pub struct Record {
 #[derive(Debug)]
 pub(super) struct RunLog {
     file: File,
+    /// The file of records, where there is one.
+    notes: Option<File>,
     record: Record,
 }
 
 impl RunLog {
     /// Starts the log of a run, and forgets the oldest ones of the stage.
-    pub fn start(repo: &Repo, stage: &str, cmd: Vec<String>) -> Result<Self> {
+    pub fn start(repo: &Repo, stage: &str, cmd: Vec<String>, nursery: &Nursery) -> Result<Self> {
         let folder = folder_of(repo, stage);
-        fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        let make = || nursery.create_dir(&folder);
+        let made = make().or_else(|_| fs::create_dir_all(root_of(repo)).and_then(|()| make()));
+        made.map_err(Error::io("create", &folder))?;
         forget_old(&folder);
         let started_at = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         let pid = std::process::id();
         let log = folder.join(format!("{started_at:014}-{pid}.log"));
-        let file = File::create(&log).map_err(Error::io("write", &log))?;
+        let file = new_file(nursery, &log).map_err(Error::io("write", &log))?;
         // A file system without locks takes the log of a running stage for one that was lost.
         let _ = file.try_lock();
         let record = Record {
@@ -100,8 +105,11 @@ impl RunLog {
             pid,
             log,
         };
-        record.save();
-        Ok(Self { file, record })
+        // Losing a record does no harm to the run.
+        let notes = new_file(nursery, &record.log.with_extension("json")).ok();
+        let mut log = Self { file, notes, record };
+        log.note();
+        Ok(log)
     }
 
     /// Where the output is kept.
@@ -125,27 +133,38 @@ impl RunLog {
         self.record.wall_seconds = Some((ran.wall.as_secs_f64() * 1000.0).round() / 1000.0);
         self.record.exit_code = ran.exit_code;
         self.record.peak_memory = ran.peak_memory;
-        self.record.save();
+        self.note();
+    }
+
+    /// Adds what is known now to the file of records. Readers never see half of a line.
+    fn note(&mut self) {
+        if let (Some(notes), Ok(mut line)) = (&mut self.notes, serde_json::to_string(&self.record)) {
+            line.push('\n');
+            let _ = notes.write_all(line.as_bytes());
+        }
     }
 }
 
+fn new_file(nursery: &Nursery, path: &Path) -> io::Result<File> {
+    let mut newborn = nursery.create(path.parent().unwrap_or(path), 0o666)?;
+    newborn.show(path)?;
+    newborn.file.try_clone()
+}
+
 impl Record {
-    /// Losing a record does no harm to the run. Readers never see half of one.
-    fn save(&self) {
-        let path = self.log.with_extension("json");
-        if let Ok(text) = serde_json::to_string(self) {
-            let part = self.log.with_extension("part");
-            let _ = fs::write(&part, text).and_then(|()| fs::rename(&part, &path));
-        }
+    /// The last of the records in a file.
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
+        let mut record: Self = text.lines().rev().find_map(|line| serde_json::from_str(line).ok())?;
+        record.log = path.with_extension("log");
+        Some(record)
     }
 
     fn load(path: &Path) -> Option<Self> {
-        let mut record: Self = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
-        record.log = path.with_extension("log");
+        let mut record = Self::read(path)?;
         if record.status == Status::Running && !is_locked(&record.log) {
             // It may have ended since it was read.
-            record = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
-            record.log = path.with_extension("log");
+            record = Self::read(path)?;
             if record.status == Status::Running {
                 record.status = Status::Lost;
             }
@@ -219,9 +238,7 @@ fn records_in(folder: &Path) -> Result<Vec<Record>> {
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
-        Err(error)
-            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
-        {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(Vec::new())
         }
         Err(error) => Err(Error::io("read", folder)(error)),
@@ -236,7 +253,7 @@ fn forget_old(folder: &Path) {
     runs.dedup();
     let old = runs.len().saturating_sub(KEPT - 1);
     for run in &runs[..old] {
-        for ending in ["json", "log", "part"] {
+        for ending in ["json", "log"] {
             let _ = fs::remove_file(run.with_extension(ending));
         }
     }

@@ -11,6 +11,7 @@ use std::thread;
 use matraz_base::lock::PathLocks;
 use matraz_base::process::{Interrupt, Stream};
 use matraz_base::{Explain, Kind, Progress};
+use matraz_store::Nursery;
 
 use super::command::{Failed, JobEnd};
 use super::content::Contents;
@@ -129,9 +130,11 @@ pub fn run(
         interrupt,
         jobs,
         lock,
+        ready: None,
         stages: index.stages,
         cache: Cache::open(repo),
         run_cache: RunCache::open(repo),
+        nursery: Nursery::new(&repo.state_dir()),
         contents: Contents::new(repo, progress, interrupt),
         report: RunReport::default(),
         ignored: Vec::new(),
@@ -168,9 +171,12 @@ pub(super) struct Runner<'r> {
     /// How many commands may run at the same time.
     pub jobs: usize,
     pub lock: ProjectLock<'r>,
+    /// A step that must run next, and the paths that are its own already.
+    pub ready: Option<(usize, PathLocks)>,
     pub stages: Vec<Stage>,
     pub cache: Cache,
     pub run_cache: RunCache,
+    pub nursery: Nursery,
     pub contents: Contents<'r>,
     pub report: RunReport,
     /// Outputs for which a line was added to `.gitignore`, and the steps that make them.
@@ -217,7 +223,10 @@ impl<'a, 'r> Reproduction<'a, 'r> {
         thread::scope(|scope| {
             loop {
                 match self.schedule.advance() {
-                    Next::Look(step) => self.look(step),
+                    Next::Look(step) => {
+                        self.runner.ready = None;
+                        self.look(step);
+                    }
                     Next::Start(step) => {
                         let n = self.plan.steps[step];
                         let force = self.force(step);
@@ -232,6 +241,7 @@ impl<'a, 'r> Reproduction<'a, 'r> {
                         }
                     }
                     Next::Wait => {
+                        self.runner.ready = None;
                         self.runner.lock.release();
                         let Ok(end) = ended.recv() else { break };
                         self.end(end);

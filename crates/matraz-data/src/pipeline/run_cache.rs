@@ -3,13 +3,15 @@
 //! An entry is a lock entry in a file of its own, `runs/<2 digits>/<key>/<value>` in the cache. The key names what goes
 //! into a run, the value all of it; both are SHA-256 of JSON as Python writes it, so that DVC finds our runs and we its.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use matraz_base::process::Interrupt;
 use matraz_base::value::python_json;
 use matraz_base::{Map, Progress, Value};
+use matraz_store::Nursery;
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::Cache;
@@ -18,10 +20,14 @@ use crate::stage::{LockEntry, Source, Stage, lock};
 use crate::workspace::{self, Target};
 use crate::{Error, Repo, Result};
 
+/// How large the list of durations may grow, in bytes, before it is begun anew.
+const MOST_OF_DURATIONS: u64 = 1 << 20;
+
 /// The run cache of a project.
 #[derive(Clone, Debug)]
 pub struct RunCache {
     folder: PathBuf,
+    /// A line for each run on this machine: its value and how many seconds it took.
     durations: PathBuf,
 }
 
@@ -39,7 +45,7 @@ pub struct Found {
 impl RunCache {
     /// The run cache in the project's cache.
     pub fn open(repo: &Repo) -> Self {
-        Self { folder: repo.cache_dir().join("runs"), durations: repo.state_dir().join("durations") }
+        Self { folder: repo.cache_dir().join("runs"), durations: repo.state_dir().join("durations.log") }
     }
 
     /// Whether runs of this stage can be told by what goes into them. What it reads must be recorded already.
@@ -70,7 +76,7 @@ impl RunCache {
         let folder = self.entry_folder(key);
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", &folder)(error)),
         };
         let mut newest: Option<(SystemTime, String)> = None;
@@ -90,7 +96,7 @@ impl RunCache {
         let path = self.entry_folder(key).join(value);
         let text = match fs::read(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", &path)(error)),
         };
         let document = Document::new(&path, text);
@@ -122,17 +128,19 @@ impl RunCache {
         let targets: Vec<Target> = kept_by_git.map(|out| Target::new(&out.path)).collect();
         workspace::save_many(repo, cache, &targets, progress, interrupt.flag())?;
         let mut warn = |path: &Path| progress.warn(&format!("corrupted cache file '{}'.", path.display()));
-        self.save(&LockEntry::of(stage), &mut warn)?;
+        self.save(&LockEntry::of(stage), &Nursery::new(&repo.state_dir()), &mut warn)?;
         Ok(())
     }
 
     /// Stores a run, unless it is there. Returns its value.
-    pub fn save(&self, entry: &LockEntry, warn: &mut dyn FnMut(&Path)) -> Result<String> {
+    pub fn save(&self, entry: &LockEntry, nursery: &Nursery, warn: &mut dyn FnMut(&Path)) -> Result<String> {
         let (key, value) = (key_of(entry), value_of(entry));
         if self.read(&key, &value, warn)?.is_none() {
-            let path = self.entry_folder(&key).join(&value);
-            let text = entry.to_text();
-            matraz_base::file::write(&path, text.as_bytes()).map_err(Error::io("write", &path))?;
+            let folder = self.entry_folder(&key);
+            let path = folder.join(&value);
+            make_folders(nursery, &folder)
+                .and_then(|()| nursery.write(&path, entry.to_text().as_bytes()))
+                .map_err(Error::io("write", &path))?;
         }
         Ok(value)
     }
@@ -143,15 +151,29 @@ impl RunCache {
 
     /// Remembers how long a run took on this machine. Losing the number does no harm.
     pub fn note_duration(&self, value: &str, wall: Duration) {
-        let path = self.durations.join(value);
-        let _ = fs::create_dir_all(&self.durations)
-            .and_then(|()| fs::write(path, wall.as_secs_f64().to_string()));
+        let full = fs::metadata(&self.durations).is_ok_and(|meta| meta.len() > MOST_OF_DURATIONS);
+        let file =
+            OpenOptions::new().create(true).append(!full).write(true).truncate(full).open(&self.durations);
+        let _ =
+            file.and_then(|mut file| file.write_all(format!("{value} {}\n", wall.as_secs_f64()).as_bytes()));
     }
 
     /// How long a run took on this machine.
     pub fn duration(&self, value: &str) -> Option<Duration> {
-        let seconds: f64 = fs::read_to_string(self.durations.join(value)).ok()?.trim().parse().ok()?;
-        Duration::try_from_secs_f64(seconds).ok()
+        let text = fs::read_to_string(&self.durations).ok()?;
+        let of_run = |line: &str| line.strip_prefix(value)?.trim().parse().ok();
+        Duration::try_from_secs_f64(text.lines().rev().find_map(of_run)?).ok()
+    }
+}
+
+/// Makes a folder of the run cache and those above it.
+fn make_folders(nursery: &Nursery, folder: &Path) -> io::Result<()> {
+    match nursery.create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            folder.parent().map_or(Ok(()), |above| make_folders(nursery, above))?;
+            nursery.create_dir(folder)
+        }
+        made => made,
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn save(runner: &mut Runner<'_>, step: usize, n: usize) -> Result<Opt
     if store_run {
         let progress = runner.progress;
         let mut warn = |path: &Path| progress.warn(&format!("corrupted cache file '{}'.", path.display()));
-        value = Some(runner.run_cache.save(&entry, &mut warn)?);
+        value = Some(runner.run_cache.save(&entry, &runner.nursery, &mut warn)?);
     }
     dump(runner, step, n, entry)?;
     listings::remember(runner.repo, &mut runner.cache, &runner.stages[n], runner.progress, runner.interrupt)?;
@@ -191,7 +191,7 @@ fn dump(runner: &mut Runner<'_>, step: usize, n: usize, entry: LockEntry) -> Res
     let generated = lock.entries.is_empty() && !lock.path.exists();
     insert(&mut lock, step, &mut runner.entered, &stage.address, name, entry.clone());
     stage.lock = Some(entry);
-    if lock.save()? {
+    if lock.save_by(|path, bytes| runner.nursery.write(path, bytes))? {
         let shown = crate::stage::address::relative(&lock.path, &runner.options.request.cwd);
         if generated {
             runner.progress.say(&format!("Generating lock file '{shown}'"));

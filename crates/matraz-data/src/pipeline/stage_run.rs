@@ -106,7 +106,7 @@ impl<'r> Runner<'r> {
             }
             return Ok(Look::Done(Done::Planned));
         }
-        let (_paths, waited) = self.lock.enter(&self.stages[n])?;
+        let (paths, waited) = self.lock.enter(&self.stages[n])?;
         if waited && self.is_done_by_another(n, force, needs)? {
             return Ok(Look::Done(self.skip(n, name)));
         }
@@ -119,6 +119,7 @@ impl<'r> Runner<'r> {
             for file in &self.stages[n].params {
                 changes::read_params(file)?;
             }
+            self.ready = Some((step, paths));
             return Ok(Look::MustRun);
         }
         let before = self.stages[n].clone();
@@ -135,6 +136,7 @@ impl<'r> Runner<'r> {
             save::save(self, step, n)?;
             return Ok(Look::Done(Done::Restored { key, value }));
         }
+        self.ready = Some((step, paths));
         Ok(Look::MustRun)
     }
 
@@ -161,7 +163,10 @@ impl<'r> Runner<'r> {
         needs: &[usize],
     ) -> Result<Start<'r>, Box<Failed>> {
         let name = self.name(n);
-        let (paths, waited) = self.lock.enter(&self.stages[n])?;
+        let (paths, waited) = match self.ready.take() {
+            Some((ready, paths)) if ready == step => (paths, false),
+            _ => self.lock.enter(&self.stages[n])?,
+        };
         if waited && self.is_done_by_another(n, force, needs)? {
             return Ok(Start::Done(self.skip(n, &name)));
         }
@@ -169,7 +174,7 @@ impl<'r> Runner<'r> {
         removal::remove_outs(&self.stages[n])?;
         let stage = self.stages[n].clone();
         let cmd = stage.cmd.iter().flat_map(|cmd| cmd.lines()).map(str::to_owned).collect();
-        let log = RunLog::start(self.repo, &stage.address.display(&self.repo.root), cmd)?;
+        let log = RunLog::start(self.repo, &stage.address.display(&self.repo.root), cmd, &self.nursery)?;
         self.announce(&name);
         let job = Job {
             step,

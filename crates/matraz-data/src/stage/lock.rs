@@ -119,11 +119,16 @@ impl LockFile {
 
     /// Writes the file when its content differs. Whether it was written.
     pub fn save(&mut self) -> Result<bool> {
+        self.save_by(matraz_base::file::write)
+    }
+
+    /// Like [`save`](Self::save), with the way in which the whole file is written.
+    pub fn save_by(&mut self, write: impl FnOnce(&Path, &[u8]) -> std::io::Result<()>) -> Result<bool> {
         let text = self.to_text();
         if self.text.as_ref() == Some(&text) {
             return Ok(false);
         }
-        matraz_base::file::write(&self.path, text.as_bytes()).map_err(Error::io("write", &self.path))?;
+        write(&self.path, text.as_bytes()).map_err(Error::io("write", &self.path))?;
         self.text = Some(text);
         Ok(true)
     }
