@@ -643,5 +643,12 @@ mod tests {
         fs::write(&file, "/b\n").unwrap();
         assert_eq!(ours.stop_ignoring(&root.join("b")).unwrap(), None);
         assert!(!file.exists());
+        // What a link leads to is not ours to write.
+        let elsewhere = root.join("elsewhere");
+        fs::write(&elsewhere, "/x\n").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+        ours.ignore(&root.join("y")).unwrap();
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "/x\n");
+        assert!(fs::read_to_string(&file).unwrap().ends_with("/y\n"));
     }
 }
