@@ -1,9 +1,13 @@
 """Real MLflow's server and `matraz server` on equal stores give equal answers to equal requests."""
 
 import itertools
+import re
+import shutil
 
 import pytest
 import requests
+
+from server import RealServer
 
 API = "/api/2.0/mlflow"
 
@@ -301,3 +305,142 @@ def test_values_of_another_type_are_refused(same_store, stored):
     for path, body in requests:
         code, content = ask(same_store, "POST", path, body)
         assert (code, content["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), (path, body, content)
+
+
+TRACES = "/api/3.0/mlflow/traces"
+
+
+@pytest.fixture(scope="module")
+def two(start_server, empty_store, environment, tmp_path_factory):
+    """Both servers on empty stores of their own, for requests that write; ids that the servers make stand for each other."""
+    folder = tmp_path_factory.mktemp("two")
+    for name in ("ours", "real"):
+        (folder / name).mkdir()
+        shutil.copy(empty_store, folder / name / "mlflow.db")
+    real = RealServer(folder / "real", environment)
+    yield Two(start_server(folder / "ours"), real)
+    real.stop()
+
+
+class Two:
+    """Tells the same to two servers and compares what they say."""
+
+    MADE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z")
+
+    def __init__(self, *servers):
+        self.servers = servers
+        self.different = []
+
+    def ask(self, method, path, body=None, parameters=None):
+        path = path if path.startswith("/") else f"{API}/{path}"
+        answers = []
+        for server in self.servers:
+            answer = requests.request(method, f"{server.url}{path}", json=body, params=parameters)
+            try:
+                answers.append((answer.status_code, self.shown(answer.json())))
+            except ValueError:
+                answers.append((answer.status_code, answer.text))
+        try:
+            assert_equal(*answers, (method, path, body or parameters))
+        except AssertionError as error:
+            self.different.append(str(error).split("\nassert")[0])
+
+    def shown(self, value, key=""):
+        if isinstance(value, dict):
+            return {key: self.shown(inner, key) for key, inner in value.items() if key not in ("next_page_token", "digest")}
+        if isinstance(value, list):
+            return [self.shown(inner) for inner in value]
+        if isinstance(value, str):
+            return self.MADE.sub("made", value)
+        return "now" if isinstance(value, int) and value > 1_700_000_000_000 and key.endswith(("time", "timestamp")) else value
+
+    def end(self):
+        different, self.different = self.different, []
+        assert not different, "\n".join(different)
+
+
+def test_graphql(two):
+    two.ask("POST", "experiments/create", {"name": "graphql"})
+    two.ask("POST", "runs/create", {"experiment_id": "0", "run_name": "r", "start_time": 5})
+    name = "name experimentId lifecycleStage"
+    queries = [
+        "{ mlflowGetExperiment(input: {experimentId: \"1\"}) { apiError { code } experiment { %s __typename } } }" % name,
+        "query Q @component(name: \"x\") { a: mlflowGetExperiment(input: {experimentId: \"1\"}) { b: experiment { ...F } } } fragment F on MlflowExperiment { c: name }",
+        "{ __typename test(inputString: \"a\") { output ... on Test { again: output } ... { output } } }",
+        "query A { test(inputString: \"a\") { output } } query B { test(inputString: \"b\") { output } }",
+        "{ mlflowSearchRuns(input: {experimentIds: [\"0\"]}) { runs { info { runName startTime } data { params { key } } } nextPageToken } }",
+        "mutation { mlflowSearchDatasets(input: {experimentIds: [\"0\"]}) { datasetSummaries { name } } }",
+        # What is wrong with these is said in the same words.
+        "{ test(inputString: \"a\") { output @include(if: true) } }", "{ test(inputString: \"a\") { output @skip(if: true) } }", "{ test(inputString: \"a\") { ...N } }",
+        "{ test(inputString: \"a\") { output } } fragment N on Test { output }", "query Q($u: String) { test(inputString: \"a\") { output } }", "query ($u: Int) { test(inputString: $u) { output } }",
+        "query Q { test(inputString: $u) { output } }", "query ($u: Nope) { test(inputString: $u) { output } }", "{ test(inputString: \"a\") { nope } }", "{ nope }", "{ test(inputString: \"a\", b: 1) { output } }",
+        "{ test(inputString: \"a\") { ... on MlflowRunInfo { runId } } }", "subscription { test(inputString: \"a\") { output } }", "{ mlflowGetRun(input: {runId: \"0\", bogus: 1}) { run { info { runId } } } }",
+    ]  # fmt: skip
+    for query in queries:
+        two.ask("POST", "/graphql", {"query": query})
+    for variables in ({"s": None}, {"s": 5}, {"s": "x"}):
+        two.ask("POST", "/graphql", {"query": "query ($s: String!) { test(inputString: $s) { output } }", "variables": variables})
+    search = "query ($i: MlflowSearchRunsInput!) { mlflowSearchRuns(input: $i) { runs { info { runName } } } }"
+    for given in ({"experimentIds": "0"}, {"experimentIds": ["0"], "maxResults": 1}, {"experimentIds": ["0"], "runViewType": "NOPE"}, {}):
+        two.ask("POST", "/graphql", {"query": search, "variables": {"i": given}})
+    two.end()
+
+
+def test_traces_and_assessments(two):
+    place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
+    info = {"trace_location": place, "request_time": "2020-01-02T03:04:05.678Z", "execution_duration": "1.500s", "state": "OK"}
+    for number in range(4):
+        more = {"trace_id": f"tr-{number}", "client_request_id": f"c{number}", "tags": {"mlflow.traceName": f"n{number % 2}", "t": str(number)}}
+        more["trace_metadata"] = {"m": f"v{number}"}
+        more["request_time"] = f"2020-01-02T03:04:0{number}.678Z"
+        two.ask("POST", TRACES, {"trace": {"trace_info": {**info, **more}}})
+    # Clients see the beginning of what is very long.
+    long = {"trace_id": "tr-long", "tags": {"k" * 300: "v", "t": "v" * 9000}, "trace_metadata": {"m": "v" * 9000}, "request_time": "2020-01-01T00:00:00Z"}
+    two.ask("POST", TRACES, {"trace": {"trace_info": {**info, **long}}})
+    said = {"assessment_name": "q", "source": {"source_type": "HUMAN", "source_id": "me"}}
+    for number, value in enumerate([True, 0.5, "yes", {"a": [1, None]}]):
+        two.ask("POST", f"{TRACES}/tr-{number}/assessments", {"assessment": {**said, "feedback": {"value": value}}})
+    for wrong in ({"expectation": {}}, {}, {"feedback": {"value": 1}, "overrides": "a-nope"}):
+        two.ask("POST", f"{TRACES}/tr-0/assessments", {"assessment": {**said, **wrong}})
+    filters = [
+        "name RLIKE 'n[1]'", "name RLIKE '^x'", "tags.t RLIKE '[0-2]'", "metadata.m RLIKE 'v[12]$'", "status RLIKE 'O'", "feedback.q RLIKE 'y.s'", "client_request_id RLIKE 'c[0-1]'", "timestamp_ms RLIKE '1'",
+        "span.name RLIKE 'x'", "span.attributes.a RLIKE 'x'", "trace.text RLIKE 'x'", "feedback.q = 'yes'", "feedback.q > 0.1", "feedback.q = 'true'", "feedback.q IS NULL", "name IS NULL", "tags.t IS NOT NULL",
+        "trace.end_time_ms > 0", "execution_time_ms = 1500", "tags.t IN ('1')", "prompt = 'p'", "nope = 'x'",
+    ]  # fmt: skip
+    for filter in filters:
+        two.ask("POST", f"{TRACES}/search", {"locations": [place], "filter": filter})
+    for order in (["timestamp_ms"], ["tags.t DESC"], ["name", "execution_time"], ["nope"], ["timestamp_ms", "timestamp_ms"]):
+        two.ask("POST", f"{TRACES}/search", {"locations": [place], "order_by": order})
+    two.ask("GET", f"{TRACES}/tr-long")
+    two.ask("GET", "/ajax-api/2.0/mlflow/get-trace-artifact", parameters={"request_id": "tr-0"})
+    two.ask("GET", "traces/tr-long/info")
+    two.ask("POST", f"{TRACES}/metrics", {"experiment_ids": ["0"], "view_type": "TRACES", "metric_name": "trace_count", "aggregations": []})
+    two.end()
+
+
+def test_evaluation_datasets_and_webhooks(two):
+    datasets, webhooks = "/api/3.0/mlflow/datasets", "webhooks"
+    two.ask("POST", f"{datasets}/create", {"name": "d", "experiment_ids": ["0"], "tags": '{"a": "b"}'})
+    two.ask("POST", f"{datasets}/create", {"name": "nowhere"})
+    for search in ({"experiment_ids": [], "order_by": ["name"]}, {"order_by": ["name"]}, {"experiment_ids": ["0"], "max_results": 0}, {"experiment_ids": ["0"], "filter_string": "tags.a = 'b'"}):
+        two.ask("POST", f"{datasets}/search", search)
+    event = {"entity": "REGISTERED_MODEL", "action": "CREATED"}
+    for webhook in (
+        {"name": "w", "url": "https://8.8.8.8/h", "events": [event], "description": ""}, {"name": "w", "url": "ftp://example.com", "events": [event]}, {"name": "w", "url": "https://8.8.8.8", "events": []},
+        {"name": "", "url": "https://8.8.8.8", "events": [event]}, {"name": "w", "url": "https://8.8.8.8", "events": [{"entity": "REGISTERED_MODEL", "action": "DELETED"}]},
+    ):  # fmt: skip
+        two.ask("POST", webhooks, webhook)
+    two.ask("GET", webhooks)
+    two.end()
+
+
+def test_errors_have_a_class(two):
+    """Newer clients put `sqlstate` and `error_class` into the errors that they raise."""
+    for method, path, body in [
+        ("GET", "runs/get", None), ("POST", "registered-models/create", {"name": "a/b"}), ("GET", "experiments/get-by-name?experiment_name=none", None), ("POST", "experiments/create", {"name": "Default"}),
+        ("GET", "/api/2.0/mlflow/model-versions/get-artifact", None),
+    ]:  # fmt: skip
+        answers = [requests.request(method, f"{server.url}{path if path[0] == '/' else f'{API}/{path}'}", json=body) for server in two.servers]
+        if "error_code" in answers[1].text:
+            found, expected = ({key: answer.json().get(key) for key in ("error_code", "sqlstate", "error_class")} for answer in answers)
+            assert found == expected, path

@@ -233,3 +233,25 @@ def test_the_schema_of_3_17_is_served_and_kept(ours, start_server, empty_store, 
     server.stop()
     version = sqlite3.connect(folder / "mlflow.db").execute("SELECT version_num FROM alembic_version").fetchall()
     assert version == [("dc11669786a5",)]
+
+
+def test_real_mlflow_opens_what_was_upgraded(matraz, start_server, tmp_path):
+    """A store of an older MLflow, brought forward by us, is one of today's MLflow, with the same in it for both."""
+    import pathlib
+
+    old = pathlib.Path(__file__).parents[2] / "crates/matraz-track/tests/api/mlflow_3.5.1/sqlite.sql"
+    folder = tmp_path / "upgraded"
+    folder.mkdir()
+    database = folder / "mlflow.db"
+    connection = sqlite3.connect(database)
+    connection.executescript(old.read_text())
+    connection.close()
+    matraz("db", "upgrade", f"sqlite:///{database}", cwd=tmp_path)
+    copy(folder, tmp_path / "served")
+    expected = everything(real_client(folder))
+    assert expected["experiments"] and expected["runs"] and expected["versions"]
+    server = start_server(tmp_path / "served")
+    assert everything(server.client()) == expected
+    server.stop()
+    # And back, after ours had it.
+    assert everything(real_client(tmp_path / "served")) == expected

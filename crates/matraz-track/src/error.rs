@@ -21,6 +21,8 @@ pub enum Code {
     ResourceDoesNotExist,
     /// What must be new exists.
     ResourceAlreadyExists,
+    /// A file that belongs to something is not there.
+    NotFound,
     /// The route does not exist.
     EndpointNotFound,
     /// The state of the thing does not allow the request.
@@ -45,6 +47,7 @@ impl Code {
             Self::BadRequest => "BAD_REQUEST",
             Self::ResourceDoesNotExist => "RESOURCE_DOES_NOT_EXIST",
             Self::ResourceAlreadyExists => "RESOURCE_ALREADY_EXISTS",
+            Self::NotFound => "NOT_FOUND",
             Self::EndpointNotFound => "ENDPOINT_NOT_FOUND",
             Self::InvalidState => "INVALID_STATE",
             Self::PermissionDenied => "PERMISSION_DENIED",
@@ -62,12 +65,31 @@ impl Code {
                 StatusCode::BAD_REQUEST
             }
             Self::PermissionDenied => StatusCode::FORBIDDEN,
-            Self::ResourceDoesNotExist | Self::EndpointNotFound => StatusCode::NOT_FOUND,
+            Self::ResourceDoesNotExist | Self::NotFound | Self::EndpointNotFound => StatusCode::NOT_FOUND,
             Self::InvalidState | Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::RequestLimitExceeded => StatusCode::TOO_MANY_REQUESTS,
             Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+
+    /// MLflow's `sqlstate` and `error_class` of the code; some codes have none.
+    pub fn class(self) -> Option<(&'static str, &'static str)> {
+        /// The caller's fault, and the server's.
+        const CALLER: &str = "KAM00";
+        const SERVER: &str = "XXM00";
+        Some(match self {
+            Self::InvalidParameterValue | Self::BadRequest => (CALLER, "INVALID_PARAMETER_VALUE"),
+            Self::ResourceDoesNotExist | Self::NotFound | Self::EndpointNotFound => {
+                (CALLER, "RESOURCE_NOT_FOUND")
+            }
+            Self::ResourceAlreadyExists => (CALLER, "RESOURCE_ALREADY_EXISTS"),
+            Self::PermissionDenied => (CALLER, "PERMISSION_DENIED"),
+            Self::InvalidState | Self::InternalError | Self::TemporarilyUnavailable => {
+                (SERVER, "CLIENT_INTERNAL_ERROR")
+            }
+            Self::RequestLimitExceeded | Self::NotImplemented => return None,
+        })
     }
 }
 
@@ -161,7 +183,7 @@ pub enum Error {
         /// The store.
         store: StoreUri,
         /// What the database says.
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The database file is damaged.
     #[error("the tracking store {} is damaged", path.display())]
@@ -169,7 +191,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the database says.
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The store can be read and not be written.
     #[error("the tracking store {store} can only be read")]
@@ -195,16 +217,16 @@ pub enum Error {
     },
     /// The database did not answer in time or is locked by another program.
     #[error("the tracking store is busy")]
-    Busy(#[source] sqlx::Error),
+    Busy(#[source] DriverError),
     /// The database cannot be reached, is going down, or cannot write. The same request may succeed later.
     #[error("the tracking store cannot be used at the moment: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] DriverError),
     /// The database refuses the values: a foreign key, a check, a length.
     #[error("the tracking store refuses the values: {0}")]
-    Refused(#[source] sqlx::Error),
+    Refused(#[source] DriverError),
     /// Any other failure of the database.
     #[error("the tracking store failed: {0}")]
-    Database(#[source] sqlx::Error),
+    Database(#[source] DriverError),
     /// Something that must not happen.
     #[error("{0}")]
     Bug(String),
@@ -262,28 +284,71 @@ impl Error {
 
     /// Whether the database refused a row because one with the same key exists.
     pub fn is_duplicate_row(&self) -> bool {
-        matches!(self, Self::Refused(sqlx::Error::Database(error)) if error.is_unique_violation())
+        match self {
+            Self::Refused(DriverError::Postgres(sqlx::Error::Database(error))) => error.is_unique_violation(),
+            // A unique index, or the primary key.
+            Self::Refused(DriverError::Sqlite(error)) => matches!(extended_code(error), 2067 | 1555),
+            _ => false,
+        }
     }
 }
 
 /// What MLflow appends to messages about parameters.
 pub const SEE_DOCS: &str = " See the API docs for more information about request parameters.";
 
+/// What the driver of a database says.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL, or the way to it.
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+    /// All connections are taken by other requests.
+    #[error("no connection was free in time")]
+    NoTurn,
+    /// The store is being closed.
+    #[error("it is closed")]
+    Closed,
+    /// A value is missing where there is always one.
+    #[error("column {column} of a row is NULL")]
+    Null {
+        /// From 0.
+        column: usize,
+    },
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let meaning = meaning_of_sqlite(extended_code(&error));
+        Self::of_driver(meaning, error.into())
+    }
+}
+
+/// SQLite's code, 0 for a fault that did not come from there.
+fn extended_code(error: &rusqlite::Error) -> i32 {
+    error.sqlite_error().map_or(0, |fault| fault.extended_code)
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let code = match &error {
-            sqlx::Error::Database(refusal) => refusal.code().unwrap_or_default().into_owned(),
-            sqlx::Error::PoolTimedOut => return Self::Busy(error),
+        let meaning = match &error {
+            sqlx::Error::Database(refusal) => meaning_of_sqlstate(&refusal.code().unwrap_or_default()),
+            sqlx::Error::PoolTimedOut => Meaning::Busy,
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => {
-                return Self::Unavailable(error);
-            }
-            _ => return Self::Database(error),
+            | sqlx::Error::WorkerCrashed => Meaning::Unavailable,
+            _ => Meaning::Other,
         };
-        // SQLSTATEs of PostgreSQL have five characters, SQLite's codes are numbers below that.
-        match if code.len() == 5 { meaning_of_sqlstate(&code) } else { meaning_of_sqlite(&code) } {
+        Self::of_driver(meaning, error.into())
+    }
+}
+
+impl Error {
+    fn of_driver(meaning: Meaning, error: DriverError) -> Self {
+        match meaning {
             Meaning::Busy => Self::Busy(error),
             Meaning::Unavailable => Self::Unavailable(error),
             Meaning::Refused => Self::Refused(error),
@@ -300,9 +365,9 @@ enum Meaning {
     Other,
 }
 
-fn meaning_of_sqlite(code: &str) -> Meaning {
+fn meaning_of_sqlite(code: i32) -> Meaning {
     // The primary result code is in the lowest byte.
-    match code.parse::<i64>().unwrap_or_default() & 0xff {
+    match code & 0xff {
         5 | 6 => Meaning::Busy,
         // A disk that fails, is full, or lost the file.
         10 | 13 | 14 => Meaning::Unavailable,
@@ -334,7 +399,7 @@ impl Explain for Error {
                 | Code::BadRequest
                 | Code::EndpointNotFound
                 | Code::NotImplemented => Kind::Usage,
-                Code::ResourceDoesNotExist => Kind::Missing,
+                Code::ResourceDoesNotExist | Code::NotFound => Kind::Missing,
                 Code::ResourceAlreadyExists => Kind::Exists,
                 Code::InvalidState => Kind::Conflict,
                 Code::PermissionDenied => Kind::Denied,

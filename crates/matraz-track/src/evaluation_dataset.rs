@@ -222,6 +222,7 @@ pub async fn upsert_records(
         let Json::Object(sent) = sent else {
             return Err(Error::invalid("every record must be an object with `inputs`"));
         };
+        check_record(sent)?;
         let inputs = sent.get("inputs").cloned().unwrap_or_else(|| json!({}));
         let hash = input_hash(&inputs);
         let user = sent.get("tags").and_then(|tags| tags.get(USER)).and_then(Json::as_str).map(str::to_owned);
@@ -273,6 +274,23 @@ pub async fn upsert_records(
     Ok((inserted, updated))
 }
 
+/// Checks the kinds of what a record says.
+fn check_record(sent: &Map<String, Json>) -> Result<()> {
+    for part in ["inputs", "expectations", "tags"] {
+        if sent.get(part).is_some_and(|value| !value.is_object() && !value.is_null()) {
+            return Err(Error::invalid(format!("`{part}` of a record must be an object")));
+        }
+    }
+    let source = sent.get("source").and_then(|source| source.get("source_type")).and_then(Json::as_str);
+    match source.map(str::to_uppercase) {
+        Some(name) if !SOURCE_TYPES.contains(&name.as_str()) => Err(Error::invalid(format!(
+            "Invalid dataset record source type: {name}. Valid source types: ['{}']",
+            SOURCE_TYPES.join("', '")
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// SHA-256 of the inputs as JSON with sorted keys.
 fn input_hash(inputs: &Json) -> String {
     use sha2::Digest as _;
@@ -305,6 +323,9 @@ fn merge(known: &mut Record, sent: &Map<String, Json>, now: i64) {
     }
     known.updated = now;
 }
+
+/// Where records come from.
+const SOURCE_TYPES: [&str; 5] = ["UNSPECIFIED", "TRACE", "HUMAN", "DOCUMENT", "CODE"];
 
 /// The names and types of fields, with those that new records bring.
 fn schema(known: Option<&str>, records: &[Json]) -> Option<String> {

@@ -3,6 +3,8 @@
 //! [`plan`] reads a request and checks it against the schema and the limits; the caller answers the fields at the root
 //! (each is a request of the REST API), and [`Plan::answer`] makes the answer that was asked for out of them.
 
+mod check;
+mod input;
 mod schema;
 
 use std::collections::{HashMap, HashSet};
@@ -12,10 +14,13 @@ use async_graphql_parser::types::{
     Selection, SelectionSet,
 };
 use async_graphql_parser::{Positioned, parse_query};
-use async_graphql_value::{ConstValue, Name};
+use async_graphql_value::Name;
 use serde_json::{Map, Value as Json, json};
 
-use schema::{Input, Kind, MUTATIONS, QUERIES, Root, Type, Value};
+use schema::{Kind, MUTATIONS, QUERIES, Root, Type};
+
+/// The named fragments of a request.
+type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
 /// The deepest nesting of fields.
 const MAX_DEPTH: usize = 10;
@@ -40,7 +45,9 @@ impl Default for Limits {
 /// A request that keeps the rules.
 pub struct Plan {
     fields: Vec<Step>,
-    fragments: HashMap<Name, Positioned<FragmentDefinition>>,
+    fragments: Fragments,
+    /// Where the name of the type at the root was asked for, and that name.
+    typenames: Vec<(String, &'static str)>,
 }
 
 /// A field at the root.
@@ -60,7 +67,7 @@ pub fn plan(request: &Json, limits: Limits) -> Result<Plan, Vec<String>> {
     check_limits(&document, limits).map_err(|message| vec![message])?;
     let ExecutableDocument { operations, fragments } = document;
     let name = request.get("operationName").and_then(Json::as_str);
-    let operation = choose(operations, name).map_err(|message| vec![message])?;
+    let (said, operation) = choose(operations, name).map_err(|message| vec![message])?;
     let (roots, root_name) = match operation.ty {
         OperationType::Query => (QUERIES, "Query"),
         OperationType::Mutation => (MUTATIONS, "Mutation"),
@@ -68,24 +75,24 @@ pub fn plan(request: &Json, limits: Limits) -> Result<Plan, Vec<String>> {
             return Err(vec!["Schema is not configured to execute subscription operation.".to_owned()]);
         }
     };
-    let mut errors = Vec::new();
+    let mut errors = check::faults(&operation, said.as_deref(), (roots, root_name), &fragments);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     let mut fields = Vec::new();
-    let variables = variables(&operation, request).map_err(|message| vec![message])?;
-    for field in flat(&operation.selection_set.node, &fragments, root_name) {
-        if field.name.node == "__typename" {
-            continue;
-        }
+    let mut typenames = Vec::new();
+    let variables = input::variables(&operation, request).map_err(|message| vec![message])?;
+    for field in flat(&operation.selection_set.node, &fragments) {
         let Some(root) = roots.iter().find(|root| field.name.node == root.name) else {
-            errors.push(format!("Cannot query field '{}' on type '{root_name}'.", field.name.node));
+            typenames.push((field.response_key().node.to_string(), root_name));
             continue;
         };
-        check_fields(&field, root.name, root.answer, &fragments, &mut errors);
-        match input(&field, root, &variables) {
+        match input::input(&field, root, &variables, root_name) {
             Ok(input) => fields.push(Step { name: root.name, input, root, field }),
             Err(message) => errors.push(message),
         }
     }
-    if errors.is_empty() { Ok(Plan { fields, fragments }) } else { Err(errors) }
+    if errors.is_empty() { Ok(Plan { fields, fragments, typenames }) } else { Err(errors) }
 }
 
 impl Plan {
@@ -96,19 +103,21 @@ impl Plan {
 
     /// Whether the runs of a field are wanted with a field of their own, as `experiment`.
     pub fn asks_of_runs(&self, step: &Step, wanted: &str) -> bool {
-        let below = |field: &Field| flat(&field.selection_set.node, &self.fragments, "");
+        let below = |field: &Field| flat(&field.selection_set.node, &self.fragments);
         below(&step.field)
             .iter()
             .filter(|field| matches!(field.name.node.as_str(), "run" | "runs"))
             .any(|runs| below(runs).iter().any(|field| field.name.node == wanted))
     }
 
-    /// The answer, from an answer of the REST API or an error for every step.
+    /// The answer, from an answer of the REST API or an error for every step. What must not be shown is null.
     pub fn answer(&self, answers: Vec<Result<Json, String>>) -> Json {
         let mut data = Map::new();
         let mut errors = Vec::new();
+        data.extend(self.typenames.iter().map(|(key, name)| (key.clone(), Json::from(*name))));
         for (step, answer) in self.fields.iter().zip(answers) {
             let shown = match answer {
+                Ok(Json::Null) => Json::Null,
                 Ok(answer) => {
                     object(&answer, step.root.answer, &step.field.selection_set.node, &self.fragments)
                 }
@@ -129,17 +138,22 @@ pub fn response(data: Json, errors: Vec<String>) -> Json {
     json!({"data": data, "errors": errors})
 }
 
-fn choose(operations: DocumentOperations, name: Option<&str>) -> Result<OperationDefinition, String> {
+/// The operation that is meant, with its name.
+fn choose(
+    operations: DocumentOperations,
+    name: Option<&str>,
+) -> Result<(Option<String>, OperationDefinition), String> {
     match operations {
-        DocumentOperations::Single(operation) => Ok(operation.node),
+        DocumentOperations::Single(operation) => Ok((None, operation.node)),
         DocumentOperations::Multiple(mut operations) => match name {
             Some(name) => match operations.remove(name) {
-                Some(operation) => Ok(operation.node),
+                Some(operation) => Ok((Some(name.to_owned()), operation.node)),
                 None => Err(format!("Unknown operation named '{name}'.")),
             },
             None if operations.len() == 1 => {
                 let only = operations.drain().next();
-                only.map(|(_, operation)| operation.node).ok_or_else(|| "no operation".to_owned())
+                only.map(|(name, operation)| (Some(name.to_string()), operation.node))
+                    .ok_or_else(|| "no operation".to_owned())
             }
             None => Err("Must provide operation name if query contains multiple operations.".to_owned()),
         },
@@ -147,11 +161,7 @@ fn choose(operations: DocumentOperations, name: Option<&str>) -> Result<Operatio
 }
 
 /// The fields of a selection, with those of its fragments.
-fn flat(
-    selection: &SelectionSet,
-    fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
-    _type: &str,
-) -> Vec<Field> {
+fn flat(selection: &SelectionSet, fragments: &Fragments) -> Vec<Field> {
     let mut fields = Vec::new();
     let mut seen: HashSet<&str> = HashSet::new();
     let mut left: Vec<&Positioned<Selection>> = selection.items.iter().rev().collect();
@@ -185,7 +195,7 @@ fn check_limits(document: &ExecutableDocument, limits: Limits) -> Result<(), Str
             if depth > MAX_DEPTH {
                 return Err(format!("Query exceeds maximum depth of {MAX_DEPTH}"));
             }
-            let fields = flat(&selection, &document.fragments, "");
+            let fields = flat(&selection, &document.fragments);
             aliases = aliases.max(fields.iter().filter(|field| field.alias.is_some()).count());
             selections += fields.len();
             if selections > MAX_SELECTIONS {
@@ -218,121 +228,10 @@ fn check_limits(document: &ExecutableDocument, limits: Limits) -> Result<(), Str
     Ok(())
 }
 
-/// Checks the names of fields against the schema.
-fn check_fields(
-    field: &Field,
-    name: &str,
-    of: &'static Type,
-    fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
-    errors: &mut Vec<String>,
-) {
-    if field.selection_set.node.items.is_empty() {
-        errors.push(format!("Field '{name}' of type '{}' must have a selection of subfields.", of.name));
-    }
-    for inner in flat(&field.selection_set.node, fragments, of.name) {
-        let asked = inner.name.node.as_str();
-        if asked == "__typename" {
-            continue;
-        }
-        match of.fields.iter().find(|(known, _)| *known == asked) {
-            None => errors.push(format!("Cannot query field '{asked}' on type '{}'.", of.name)),
-            Some((_, Kind::One(deeper) | Kind::Maybe(deeper) | Kind::Many(deeper))) => {
-                check_fields(&inner, asked, deeper, fragments, errors);
-            }
-            Some(_) if !inner.selection_set.node.items.is_empty() => {
-                errors.push(format!("Field '{asked}' must not have a selection since it has no subfields."));
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-/// The values of the variables that an operation names.
-fn variables(operation: &OperationDefinition, request: &Json) -> Result<Map<String, Json>, String> {
-    let sent = request.get("variables");
-    let mut values = Map::new();
-    for definition in &operation.variable_definitions {
-        let definition = &definition.node;
-        let name = definition.name.node.as_str();
-        let sent = sent.and_then(|sent| sent.get(name)).filter(|value| !value.is_null()).cloned();
-        let default = || {
-            let default = definition.default_value.as_ref()?;
-            default.node.clone().into_json().ok()
-        };
-        match sent.or_else(default) {
-            Some(value) => {
-                values.insert(name.to_owned(), value);
-            }
-            None if !definition.var_type.node.nullable => {
-                let kind = &definition.var_type.node;
-                return Err(format!("Variable '${name}' of required type '{kind}' was not provided."));
-            }
-            None => {}
-        }
-    }
-    Ok(values)
-}
-
-/// The input of a field at the root, checked against its type.
-fn input(field: &Field, root: &Root, variables: &Map<String, Json>) -> Result<Json, String> {
-    let argument = if root.input.fields.is_empty() { "inputString" } else { "input" };
-    if let Some((other, _)) = field.arguments.iter().find(|(name, _)| name.node != argument) {
-        return Err(format!("Unknown argument '{}' on field '{}'.", other.node, root.name));
-    }
-    let Some((_, value)) = field.arguments.first() else {
-        return Err(format!("Field '{}' needs the argument '{argument}'.", root.name));
-    };
-    let of_variable = |name: Name| match variables.get(name.as_str()) {
-        Some(value) => ConstValue::from_json(value.clone()).map_err(|error| error.to_string()),
-        None => Ok(ConstValue::Null),
-    };
-    let value = value.node.clone().into_const_with(of_variable)?;
-    let value = value.into_json().map_err(|error| error.to_string())?;
-    if root.input.fields.is_empty() {
-        return Ok(value);
-    }
-    checked(value, &root.input)
-}
-
-fn checked(value: Json, of: &Input) -> Result<Json, String> {
-    let Json::Object(fields) = value else {
-        return Err(format!("Expected a value of type '{}', found {value}.", of.name));
-    };
-    for (name, value) in &fields {
-        let Some((_, kind)) = of.fields.iter().find(|(known, _)| known == name) else {
-            return Err(format!("Field '{name}' is not defined by type '{}'.", of.name));
-        };
-        let fits = match kind {
-            Value::Text | Value::Name => value.is_string(),
-            Value::Texts => match value {
-                Json::Array(items) => items.iter().all(Json::is_string),
-                other => other.is_string(),
-            },
-            Value::Int => value.is_i64(),
-            Value::Long => value.is_i64() || value.as_str().is_some_and(|text| text.parse::<i64>().is_ok()),
-        };
-        if !fits && !value.is_null() {
-            let kind = match kind {
-                Value::Text | Value::Texts => "String",
-                Value::Name => "Enum",
-                Value::Int => "Int",
-                Value::Long => "LongString",
-            };
-            return Err(format!("{kind} cannot represent the value {value} of '{name}'."));
-        }
-    }
-    Ok(Json::Object(fields))
-}
-
 /// The fields of an object that were asked for.
-fn object(
-    value: &Json,
-    of: &Type,
-    selection: &SelectionSet,
-    fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
-) -> Json {
+fn object(value: &Json, of: &Type, selection: &SelectionSet, fragments: &Fragments) -> Json {
     let mut shown = Map::new();
-    for field in flat(selection, fragments, of.name) {
+    for field in flat(selection, fragments) {
         let key = field.response_key().node.to_string();
         let asked = field.name.node.as_str();
         if asked == "__typename" {
@@ -403,7 +302,7 @@ mod tests {
         let request = json!({
             "query": "query Q($i: MlflowGetRunInput!) @component(name: \"x\") { first: mlflowGetRun(input: $i) { apiError { code } \
                 run { ...R info { endTime __typename } data { metrics { key value step } } modelVersions { name } } } } \
-                fragment R on MlflowRun { info { id: runId status } experiment { name } }",
+                fragment R on MlflowRunExtension { info { id: runId status } experiment { name } }",
             "variables": {"i": {"runId": "r"}},
         });
         let plan = plan(&request, Limits::default()).unwrap();
@@ -420,6 +319,8 @@ mod tests {
             "experiment": null, "data": {"metrics": [{"key": "m", "value": null, "step": "4"}]}, "modelVersions": [],
         }}}, "errors": null})
         );
+        let hidden = plan.answer(vec![Ok(Json::Null)]);
+        assert_eq!(hidden, json!({"data": {"first": null}, "errors": null}));
         let failed = plan.answer(vec![Err("no such run".to_owned())]);
         assert_eq!(failed, json!({"data": {"first": null}, "errors": ["no such run"]}));
     }
@@ -444,7 +345,46 @@ mod tests {
             (
                 "query Q($i: MlflowGetRunInput!) { mlflowGetRun(input: $i) { run { info { runId } } } }".to_owned(),
                 json!({"i": {"bogus": "x"}}),
-                "Field 'bogus' is not defined by type 'MlflowGetRunInput'.",
+                "Variable '$i' got invalid value {'bogus': 'x'}; Field 'bogus' is not defined by type 'MlflowGetRunInput'.",
+            ),
+            ("{ ...N } ".to_owned(), json!({}), "Unknown fragment 'N'."),
+            (
+                "{ test(inputString: \"x\") { output } } fragment N on Test { output }".to_owned(),
+                json!({}),
+                "Fragment 'N' is never used.",
+            ),
+            (test("output @include(if: true)"), json!({}), "Unknown directive '@include'."),
+            (test("... on Nope { output }"), json!({}), "Unknown type 'Nope'."),
+            (
+                test("... on MlflowRunInfo { runId }"),
+                json!({}),
+                "Fragment cannot be spread here as objects of type 'Test' can never be of type 'MlflowRunInfo'.",
+            ),
+            (
+                "query Q { test(inputString: $s) { output } } query R { test(inputString: \"\") { output } }".to_owned(),
+                json!({}),
+                "Must provide operation name if query contains multiple operations.",
+            ),
+            (
+                "query ($s: String) { test(inputString: \"x\") { output } }".to_owned(),
+                json!({}),
+                "Variable '$s' is never used.",
+            ),
+            ("query ($s: Nope) { test(inputString: $s) { output } }".to_owned(), json!({}), "Unknown type 'Nope'."),
+            (
+                "query ($s: Int) { test(inputString: $s) { output } }".to_owned(),
+                json!({"s": 5}),
+                "Variable '$s' of type 'Int' used in position expecting type 'String'.",
+            ),
+            (
+                "query ($s: String!) { test(inputString: $s) { output } }".to_owned(),
+                json!({"s": null}),
+                "Variable '$s' of non-null type 'String!' must not be null.",
+            ),
+            (
+                "query ($i: MlflowSearchRunsInput) { mlflowSearchRuns(input: $i) { nextPageToken } }".to_owned(),
+                json!({"i": {"maxResults": "5"}}),
+                "Variable '$i' got invalid value '5' at 'i.maxResults'; Int cannot represent non-integer value: '5'",
             ),
         ] {
             assert_eq!(errors(&query, variables), [want], "{query}");

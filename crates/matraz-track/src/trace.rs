@@ -83,19 +83,31 @@ pub struct TraceInfo {
     pub assessments: Vec<Assessment>,
 }
 
+/// How many letters of a key, of a tag and of an entry of the metadata clients see; the store keeps all.
+const SHOWN_OF_KEY: usize = 250;
+const SHOWN_OF_TAG: usize = 4096;
+const SHOWN_OF_METADATA: usize = 250;
+
+/// The first letters of a text.
+fn first(mut text: String, letters: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(letters) {
+        text.truncate(end);
+    }
+    text
+}
+
 impl TraceInfo {
-    /// The tags as clients see them.
+    /// The tags as clients see them: no more than the first letters of long ones.
     pub fn all_tags(&self) -> BTreeMap<String, String> {
-        let mut tags: BTreeMap<String, String> = self.tags.iter().cloned().collect();
-        if let Some(name) = &self.name {
-            tags.insert(NAME_TAG.to_owned(), name.clone());
-        }
-        tags
+        let named = self.name.iter().map(|name| (NAME_TAG.to_owned(), name.clone()));
+        let tags = self.tags.iter().cloned().chain(named);
+        tags.map(|(key, value)| (first(key, SHOWN_OF_KEY), first(value, SHOWN_OF_TAG))).collect()
     }
 
-    /// The metadata as clients see it.
+    /// The metadata as clients see it, cut like the tags.
     pub fn all_metadata(&self) -> BTreeMap<String, String> {
-        self.metadata.iter().cloned().chain(self.analytics.metadata()).collect()
+        let metadata = self.metadata.iter().cloned().chain(self.analytics.metadata());
+        metadata.map(|(key, value)| (first(key, SHOWN_OF_KEY), first(value, SHOWN_OF_METADATA))).collect()
     }
 
     /// The value of a tag.

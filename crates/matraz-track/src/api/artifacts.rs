@@ -1,12 +1,10 @@
-//! Artifacts over HTTP: the proxy `/2.0/mlflow-artifacts`, listings of runs and models, and downloads for the browser.
+//! Artifacts of runs, logged models and model versions over HTTP: listings, and what the browser up- and downloads.
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request as HttpRequest;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,7 +15,6 @@ use super::{Answer, Int64, Message, Request};
 use crate::artifact::{
     ArtifactError, ArtifactPath, ArtifactRoot, Entry, UPLOADING_PREFIX, file_response, on_disk,
 };
-use crate::auth::Caller;
 use crate::db::Session;
 use crate::error::{Code, Error, Result};
 use crate::service::Service;
@@ -30,16 +27,11 @@ const MAX_BROWSER_UPLOAD: usize = 10 << 20;
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .routes(routes!(list_of_run))
-        .routes(routes!(list_proxied))
         .routes(routes!(list_of_model))
         .routes(routes!(presigned_upload))
         .routes(routes!(presigned_download))
-        .route("/2.0/mlflow-artifacts/artifacts/", get(download_root))
-        .route("/2.0/mlflow-artifacts/artifacts/{*path}", get(download).put(upload).delete(remove))
-        .route("/2.0/mlflow-artifacts/mpu/{step}/{*path}", post(multipart))
-        .route("/2.0/mlflow-artifacts/presigned/{*path}", get(presigned_part))
-        .route("/2.0/mlflow/upload-artifact", post(upload_from_browser))
-        .route("/2.0/mlflow/logged-models/{model_id}/artifacts/files", get(file_of_model))
+        .routes(routes!(upload_from_browser))
+        .routes(routes!(file_of_model))
 }
 
 /// The routes at the root of the server.
@@ -77,7 +69,7 @@ impl From<ArtifactError> for Error {
 
 /// A file or folder below an artifact location.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct FileInfo {
+pub(super) struct FileInfo {
     path: String,
     is_dir: bool,
     /// Bytes, for files that are not empty.
@@ -96,9 +88,9 @@ impl From<Entry> for FileInfo {
 pub(super) struct Listing {
     /// The artifact location that the paths are relative to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    root_uri: Option<String>,
+    pub(super) root_uri: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    files: Vec<FileInfo>,
+    pub(super) files: Vec<FileInfo>,
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -162,137 +154,6 @@ async fn listing(service: &Service, uri: String, path: ArtifactPath) -> Reply<Li
         FileInfo::from(Entry { path, ..entry })
     };
     Ok(Answer(Listing { files: entries.into_iter().map(relative).collect(), root_uri: Some(uri) }))
-}
-
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(default)]
-#[into_params(parameter_in = Query)]
-struct ListProxied {
-    /// A folder below the artifact root of the server.
-    path: String,
-}
-
-/// List a folder of the artifact proxy, by base names
-#[utoipa::path(get, path = "/2.0/mlflow-artifacts/artifacts", tag = "artifacts", params(ListProxied),
-    responses((status = 200, body = Listing), (status = 400, body = ErrorBody)))]
-async fn list_proxied(
-    State(service): State<Service>,
-    caller: Caller,
-    Query(query): Query<ListProxied>,
-) -> Reply<Listing> {
-    let path = ArtifactPath::parse(&query.path)?;
-    let root = proxy(&service)?;
-    let is_root = path.is_root();
-    let mut entries = on_disk(move || root.list(&path)).await?;
-    if is_root {
-        // The folders here are the numbers of experiments.
-        let seen = caller.readable("experiment");
-        entries.retain(|entry| seen.contains(&entry.path));
-    }
-    let base_name = |entry: Entry| {
-        let name = entry.path.rsplit('/').next().unwrap_or_default().to_owned();
-        FileInfo::from(Entry { path: name, ..entry })
-    };
-    Ok(Answer(Listing { root_uri: None, files: entries.into_iter().map(base_name).collect() }))
-}
-
-/// The folder behind the proxy.
-fn proxy(service: &Service) -> Result<ArtifactRoot> {
-    service.artifacts().proxy().cloned().ok_or_else(|| {
-        Error::request(
-            Code::TemporarilyUnavailable,
-            "Artifact serving is disabled. Start the server with `--serve-artifacts` to enable it.",
-        )
-    })
-}
-
-async fn download(
-    State(service): State<Service>,
-    Path(path): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response<Body>> {
-    let path = ArtifactPath::parse(&path)?;
-    match send(proxy(&service)?, path, &headers).await {
-        Err(ArtifactError::IsFolder { path }) => {
-            Ok(detail(&format!("Artifact path refers to a directory, not a file: '{path}'")))
-        }
-        sent => Ok(sent?),
-    }
-}
-
-async fn download_root() -> Response<Body> {
-    detail("Artifact path refers to a directory, not a file: ''")
-}
-
-async fn send(
-    root: ArtifactRoot,
-    path: ArtifactPath,
-    headers: &HeaderMap,
-) -> Result<Response<Body>, ArtifactError> {
-    let file = on_disk(move || root.open(&path)).await?;
-    Ok(file_response(file, headers))
-}
-
-/// The other error body of the proxy.
-fn detail(message: &str) -> Response<Body> {
-    let body = serde_json::json!({ "detail": message }).to_string();
-    (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-async fn upload(
-    State(service): State<Service>,
-    Path(sent): Path<String>,
-    request: HttpRequest,
-) -> Result<Response<Body>> {
-    let path = ArtifactPath::parse(&sent)?;
-    if sent.ends_with('/') || path.is_root() {
-        return Ok(detail("Artifact path must include a filename (cannot end with '/')."));
-    }
-    proxy(&service)?.upload(&path, request.into_body().into_data_stream()).await?;
-    Ok(StatusCode::OK.into_response())
-}
-
-async fn remove(State(service): State<Service>, Path(path): Path<String>) -> Reply<Empty> {
-    let path = ArtifactPath::parse(&path)?;
-    let root = proxy(&service)?;
-    on_disk(move || root.delete(&path)).await?;
-    Ok(Answer(Empty {}))
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Multipart {
-    path: String,
-}
-
-impl Message for Multipart {
-    const REQUIRED: &'static [&'static str] = &["path"];
-}
-
-async fn multipart(
-    Path((step, path)): Path<(String, String)>,
-    Request(request): Request<Multipart>,
-) -> Error {
-    if !matches!(step.as_str(), "create" | "complete" | "abort") {
-        return Error::request(Code::EndpointNotFound, format!("No route 'mpu/{step}'"));
-    }
-    match ArtifactPath::parse(&path).and_then(|_| ArtifactPath::parse(&request.path)) {
-        Ok(_) => Error::request(
-            Code::NotImplemented,
-            "Multipart upload is not supported for the current artifact repository",
-        ),
-        Err(error) => error.into(),
-    }
-}
-
-async fn presigned_part(Path(path): Path<String>) -> Error {
-    match ArtifactPath::parse(&path) {
-        Ok(_) => Error::request(
-            Code::NotImplemented,
-            "Multipart download is not supported for the current artifact repository",
-        ),
-        Err(error) => error.into(),
-    }
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -436,13 +297,18 @@ async fn of_run_uri(session: &mut Session, uri: String) -> Result<String> {
     Ok(format!("{}/{}", root.trim_end_matches('/'), ArtifactPath::parse(below)?))
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct ModelFile {
     artifact_file_path: String,
     presigned: String,
 }
 
+/// Download a file of a logged model
+#[utoipa::path(get, path = "/2.0/mlflow/logged-models/{model_id}/artifacts/files", tag = "artifacts",
+    params(("model_id" = String, Path, description = "`m-` and 32 digits"), ModelFile),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = ErrorBody)))]
 async fn file_of_model(
     State(service): State<Service>,
     Path(model_id): Path<String>,
@@ -457,6 +323,16 @@ async fn file_of_model(
     let path = ArtifactPath::parse(&query.artifact_file_path)?;
     let model = logged_model::get(&mut service.db().read().await?, &model_id).await?;
     file_at(&service, &model.artifact_location, &path, &headers).await
+}
+
+/// A file as an answer.
+pub(super) async fn send(
+    root: ArtifactRoot,
+    path: ArtifactPath,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, ArtifactError> {
+    let file = on_disk(move || root.open(&path)).await?;
+    Ok(file_response(file, headers))
 }
 
 async fn file_at(
@@ -500,6 +376,10 @@ fn refuse_presigned(asked: &str) -> Result<()> {
     Ok(())
 }
 
+/// Upload a file of a run from a browser, 10 MB at most
+#[utoipa::path(post, path = "/2.0/mlflow/upload-artifact", tag = "artifacts", params(RunFile),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200), (status = 400, body = ErrorBody)))]
 async fn upload_from_browser(
     State(service): State<Service>,
     Query(query): Query<RunFile>,

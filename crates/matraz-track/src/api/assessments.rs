@@ -200,7 +200,8 @@ impl AssessmentError {
 impl Expectation {
     fn read(&self) -> Result<Json> {
         let Some(serialized) = &self.serialized_value else {
-            return Ok(doubles(self.value.clone().unwrap_or(Json::Null)));
+            let missing = || Error::invalid("The `value` field must be specified.");
+            return self.value.clone().map(doubles).ok_or_else(missing);
         };
         if serialized.serialization_format != JSON_FORMAT {
             return Err(Error::invalid(format!(

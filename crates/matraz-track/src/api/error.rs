@@ -15,6 +15,12 @@ pub struct ErrorBody {
     pub error_code: &'static str,
     /// The message for people.
     pub message: String,
+    /// A class of SQLSTATE's kind, as `KAM00`; newer clients put it into their own errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqlstate: Option<&'static str>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_class: Option<&'static str>,
 }
 
 impl IntoResponse for Error {
@@ -23,7 +29,8 @@ impl IntoResponse for Error {
         if code.status().is_server_error() && !matches!(self, Self::Request { .. }) {
             tracing::error!(error = %self, "request failed");
         }
-        let body = ErrorBody { error_code: code.name(), message: self.to_string() };
+        let (sqlstate, error_class) = code.class().unzip();
+        let body = ErrorBody { error_code: code.name(), message: self.to_string(), sqlstate, error_class };
         let text = serde_json::to_string(&body).unwrap_or_else(|_| "{}".to_owned());
         let mut answer = (code.status(), [(CONTENT_TYPE, "application/json")], text).into_response();
         if code == Code::RequestLimitExceeded {

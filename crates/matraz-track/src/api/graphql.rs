@@ -11,6 +11,8 @@ use utoipa_axum::routes;
 use super::json::{Message, Reply, Request, read_body};
 use super::{artifacts, experiments, metrics, model_versions, run_inputs, runs};
 use crate::auth::Caller;
+use crate::auth::gate::may_read_runs;
+use crate::auth::permission::{Action, Requirement};
 use crate::error::{Error, Result};
 use crate::graphql::{self, Step};
 use crate::service::Service;
@@ -66,7 +68,13 @@ async fn answer(
     };
     let mut answers = Vec::new();
     for step in plan.steps() {
-        let mut answer = resolve(&service, &caller, step).await.map_err(|error| error.to_string());
+        // MLflow, too, shows nothing where something else must not be seen.
+        let mut answer = match may_see(&service, &caller, step).await {
+            Ok(Some(input)) => resolve(&service, &caller, step.name, &input).await,
+            Ok(None) => Ok(Json::Null),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| error.to_string());
         if let Ok(found) = &mut answer {
             for wanted in ["experiment", "modelVersions"] {
                 if plan.asks_of_runs(step, wanted)
@@ -82,26 +90,58 @@ async fn answer(
     Ok(axum::Json(plan.answer(answers)))
 }
 
-/// The answer of the route that a field stands for.
-async fn resolve(service: &Service, caller: &Caller, step: &Step) -> Result<Json> {
-    let state = || State(service.clone());
-    match step.name {
-        "mlflowGetRun" => shown(runs::get(state(), read(&step.input)?).await),
+/// The input of a field, narrowed to what its caller may see; `None` when that is nothing. Searches over runs and model
+/// versions narrow themselves.
+async fn may_see(service: &Service, caller: &Caller, step: &Step) -> Result<Option<Json>> {
+    let mut input = step.input.clone();
+    let texts = |name: &str| -> Vec<String> {
+        let found = step.input.get(name).and_then(Json::as_array).into_iter().flatten();
+        found.filter_map(|id| id.as_str().map(str::to_owned)).collect()
+    };
+    let text = |name: &str| step.input.get(name).and_then(Json::as_str).map(str::to_owned);
+    let allowed = match step.name {
         "mlflowGetExperiment" => {
-            let mut answer = shown(experiments::get(state(), read(&step.input)?).await)?;
+            let id = text("experimentId").unwrap_or_default();
+            caller.may(&[Requirement::new("experiment", &id, Action::Read)])
+        }
+        "mlflowGetRun" | "mlflowListArtifacts" => {
+            let ids: Vec<String> = [text("runId"), text("runUuid")].into_iter().flatten().collect();
+            may_read_runs(service, caller, &ids).await?
+        }
+        "mlflowGetMetricHistoryBulkInterval" => may_read_runs(service, caller, &texts("runIds")).await?,
+        "mlflowSearchDatasets" => {
+            let mut ids = texts("experimentIds");
+            let asked = ids.len();
+            ids.retain(|id| caller.may(&[Requirement::new("experiment", id, Action::Read)]));
+            let any = asked == 0 || !ids.is_empty();
+            input["experimentIds"] = json!(ids);
+            any
+        }
+        _ => true,
+    };
+    Ok(allowed.then_some(input))
+}
+
+/// The answer of the route that a field stands for.
+async fn resolve(service: &Service, caller: &Caller, name: &str, input: &Json) -> Result<Json> {
+    let state = || State(service.clone());
+    match name {
+        "mlflowGetRun" => shown(runs::get(state(), read(input)?).await),
+        "mlflowGetExperiment" => {
+            let mut answer = shown(experiments::get(state(), read(input)?).await)?;
             add_workspace(&mut answer["experiment"]);
             Ok(answer)
         }
-        "mlflowSearchRuns" => shown(runs::search(state(), caller.clone(), read(&step.input)?).await),
-        "mlflowSearchDatasets" => shown(run_inputs::search_datasets(state(), read(&step.input)?).await),
+        "mlflowSearchRuns" => shown(runs::search(state(), caller.clone(), read(input)?).await),
+        "mlflowSearchDatasets" => shown(run_inputs::search_datasets(state(), read(input)?).await),
         "mlflowSearchModelVersions" => {
-            shown(model_versions::search_versions(state(), caller.clone(), read(&step.input)?).await)
+            shown(model_versions::search_versions(state(), caller.clone(), read(input)?).await)
         }
         "mlflowGetMetricHistoryBulkInterval" => {
-            shown(metrics::get_history_bulk_interval(state(), read(&step.input)?).await)
+            shown(metrics::get_history_bulk_interval(state(), read(input)?).await)
         }
-        "mlflowListArtifacts" => shown(artifacts::list_of_run(state(), read(&step.input)?).await),
-        _ => Ok(json!({"output": step.input})),
+        "mlflowListArtifacts" => shown(artifacts::list_of_run(state(), read(input)?).await),
+        _ => Ok(json!({ "output": input })),
     }
 }
 

@@ -26,6 +26,12 @@ pub trait Message: DeserializeOwned {
     /// Fields, by their `snake_case` names in any depth, whose content has names of the client's own: they are kept as
     /// they are.
     const VERBATIM: &'static [&'static str] = &[];
+
+    /// Reads the usual form of a long message straight from its text. `None` sends it the general way, which also says what
+    /// is wrong with it.
+    fn straight(_body: &[u8]) -> Option<Self> {
+        None
+    }
 }
 
 /// Extracts a [`Message`] from the query of a GET request, or from the JSON body.
@@ -57,6 +63,9 @@ impl<M: Message, S: Send + Sync> FromRequest<S> for Request<M> {
 
 /// Reads a message from the bytes of a body.
 pub fn read_body<M: Message>(body: &[u8]) -> Result<M> {
+    if let Some(message) = M::straight(body) {
+        return Ok(message);
+    }
     read_message(fields_of_body(body, M::VERBATIM)?)
 }
 

@@ -3,6 +3,7 @@
 //! A resource file has `pub(crate) fn routes() -> OpenApiRouter<Service>` with paths from `/2.0/mlflow/…` on;
 //! [`router`] serves all of them below `/api` and again below `/ajax-api`.
 
+pub mod artifact_proxy;
 pub mod artifacts;
 pub mod assessments;
 pub mod error;
@@ -25,6 +26,7 @@ pub mod scalar;
 pub mod security;
 pub mod server_info;
 pub mod time;
+pub mod trace_links;
 pub mod trace_metrics;
 pub mod traces;
 pub mod traces_v2;

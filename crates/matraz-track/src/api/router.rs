@@ -9,9 +9,9 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    artifacts, assessments, evaluation_datasets, experiments, graphql, logged_models, metrics,
+    artifact_proxy, artifacts, assessments, evaluation_datasets, experiments, graphql, logged_models, metrics,
     model_versions, otlp, registered_models, roles, run_data, run_inputs, runs, security, server_info,
-    trace_metrics, traces, traces_v2, unoffered, users, webhooks,
+    trace_links, trace_metrics, traces, traces_v2, unoffered, users, webhooks,
 };
 use crate::auth::gate;
 use crate::service::Service;
@@ -40,7 +40,9 @@ fn versioned() -> OpenApiRouter<Service> {
         .merge(model_versions::routes())
         .merge(logged_models::routes())
         .merge(artifacts::routes())
+        .merge(artifact_proxy::routes())
         .merge(traces::routes())
+        .merge(trace_links::routes())
         .merge(assessments::routes())
         .merge(trace_metrics::routes())
         .merge(traces_v2::routes())
@@ -81,6 +83,9 @@ pub fn document() -> String {
     let mut document = Document::openapi().nest("/api", versioned().into_openapi());
     document.merge(unversioned().into_openapi());
     document.info.version = MLFLOW_VERSION.to_owned();
+    // A path with slashes in it is a parameter like any other there.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     let mut taken = std::collections::HashSet::new();
     for (path, item) in &mut document.paths.paths {
         let operations = [

@@ -153,6 +153,52 @@ struct BatchMetric {
 impl Message for LogBatch {
     const REQUIRED: &'static [&'static str] =
         &["run_id", "metrics[].key", "metrics[].value", "metrics[].timestamp", "params[].key", "tags[].key"];
+
+    fn straight(body: &[u8]) -> Option<Self> {
+        let plain: PlainBatch = serde_json::from_slice(body).ok()?;
+        let metrics: Vec<BatchMetric> = plain.metrics.into_iter().map(PlainMetric::into_batch).collect();
+        let mut keys = metrics.iter().map(|metric| &metric.key);
+        let mut pairs = plain.params.iter().chain(&plain.tags).map(|pair| &pair.key);
+        let complete =
+            !plain.run_id.is_empty() && keys.all(|key| !key.is_empty()) && pairs.all(|key| !key.is_empty());
+        complete.then_some(Self { run_id: plain.run_id, metrics, params: plain.params, tags: plain.tags })
+    }
+}
+
+/// A batch as clients usually write it: every field by its own name, nothing left out that must be there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainBatch {
+    run_id: String,
+    #[serde(default)]
+    metrics: Vec<PlainMetric>,
+    #[serde(default)]
+    params: Vec<KeyValue>,
+    #[serde(default)]
+    tags: Vec<KeyValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainMetric {
+    key: String,
+    value: Double,
+    timestamp: Int64,
+    #[serde(default)]
+    step: Int64,
+    #[serde(default)]
+    model_id: String,
+    #[serde(default)]
+    dataset_name: String,
+    #[serde(default)]
+    dataset_digest: String,
+}
+
+impl PlainMetric {
+    fn into_batch(self) -> BatchMetric {
+        let Self { key, value, timestamp, step, model_id, dataset_name, dataset_digest } = self;
+        BatchMetric { key, value, timestamp, step, model_id, dataset_name, dataset_digest }
+    }
 }
 
 /// Log metrics, params and tags at once
@@ -177,4 +223,36 @@ async fn log_batch(State(service): State<Service>, Request(request): Request<Log
     batch::log(&mut session, &request.run_id, batch, service.options().truncate_long_values).await?;
     session.commit().await?;
     Ok(Answer(Empty {}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::json::{fields_of_body, read_message};
+
+    #[test]
+    fn the_straight_way_gives_what_the_general_one_gives() {
+        let metric = r#"{"key": "m", "value": "NaN", "timestamp": "5", "step": 2}"#;
+        for (body, straight) in [
+            (
+                format!(
+                    r#"{{"run_id": "r", "metrics": [{metric}], "params": [{{"key": "p", "value": "1"}}]}}"#
+                ),
+                true,
+            ),
+            (r#"{"run_id": "r", "tags": [{"key": "t", "value": ""}]}"#.to_owned(), true),
+            (format!(r#"{{"runId": "r", "metrics": [{metric}]}}"#), false),
+            (r#"{"run_id": "r", "metrics": null, "news": 1}"#.to_owned(), false),
+            (r#"{"run_id": "r", "metrics": [{"key": "m", "value": 1}]}"#.to_owned(), false),
+            (r#"{"run_id": "", "tags": []}"#.to_owned(), false),
+            (r#"{"run_id": "r", "tags": [{"key": "", "value": "v"}]}"#.to_owned(), false),
+        ] {
+            let shown = |batch: LogBatch| format!("{batch:?}");
+            let general = fields_of_body(body.as_bytes(), &[]).and_then(read_message::<LogBatch>);
+            match LogBatch::straight(body.as_bytes()) {
+                Some(batch) => assert_eq!(shown(batch), shown(general.unwrap()), "{body}"),
+                None => assert!(!straight, "{body}"),
+            }
+        }
+    }
 }

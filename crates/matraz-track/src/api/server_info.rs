@@ -43,6 +43,7 @@ struct Features {
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .routes(routes!(server_info))
+        // Refused in every way; the document would say nothing but that.
         .route("/3.0/mlflow/workspaces", axum::routing::any(no_workspaces))
         .route("/3.0/mlflow/workspaces/{*name}", axum::routing::any(no_workspaces))
 }

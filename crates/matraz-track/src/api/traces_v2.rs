@@ -8,9 +8,8 @@ use utoipa_axum::routes;
 
 use super::error::ErrorBody;
 use super::json::{Choice, Empty, KeyValue, Reply};
-use super::traces::{
-    DeleteTraceTag, DeleteTraces, DeleteTracesAnswer, SetTraceTag, delete_tag, delete_traces, set_tag,
-};
+use super::trace_links::{DeleteTraceTag, SetTraceTag, delete_tag, set_tag};
+use super::traces::{DeleteTraces, DeleteTracesAnswer, delete_traces};
 use super::{Answer, Int64, Message, Request};
 use crate::error::Error;
 use crate::experiment::parse_ids;

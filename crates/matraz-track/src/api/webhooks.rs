@@ -68,7 +68,7 @@ impl From<webhook::Webhook> for Webhook {
         Self {
             webhook_id: stored.id,
             name: stored.name,
-            description: stored.description,
+            description: stored.description.filter(|text| !text.is_empty()),
             url: stored.url,
             events,
             status: if stored.active { "ACTIVE" } else { "DISABLED" },

@@ -92,6 +92,7 @@ impl ArtifactRoot {
         };
         let root =
             self.folder.canonicalize().map_err(|error| ArtifactError::io("open", &self.folder, error))?;
+        let above = if path.is_root() { String::new() } else { format!("{path}/") };
         let mut found = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|error| ArtifactError::io("list", &folder, error))?;
@@ -103,11 +104,12 @@ impl ArtifactRoot {
             if is_link && !entry.path().canonicalize().is_ok_and(|real| real.starts_with(&root)) {
                 continue;
             }
-            // A file may vanish between the listing and the look at it.
-            let Ok(metadata) = fs::metadata(entry.path()) else { continue };
-            let path = if path.is_root() { name } else { format!("{path}/{name}") };
+            // One look for the size, from the open folder where that is possible: it is most of the work of a long listing. A
+            // file may vanish before it.
+            let metadata = if is_link { fs::metadata(entry.path()) } else { entry.metadata() };
+            let Ok(metadata) = metadata else { continue };
             found.push(Entry {
-                path,
+                path: format!("{above}{name}"),
                 is_folder: metadata.is_dir(),
                 size: metadata.is_file().then_some(metadata.len()),
             });

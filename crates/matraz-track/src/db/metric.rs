@@ -2,12 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Row, Session, Statement, chunks};
+use super::{Arg, Insert, Row, Session, Statement, chunks};
 use crate::error::Result;
 use crate::metric::{Metric, Places};
-
-/// How many rows one INSERT carries. Larger ones gain nothing.
-const ROWS_AT_ONCE: usize = 200;
 
 /// Columns value, timestamp, step and is_nan from `at` on.
 fn point(row: &Row, key: &str, at: usize) -> Result<Metric> {
@@ -23,55 +20,41 @@ fn point(row: &Row, key: &str, at: usize) -> Result<Metric> {
 
 /// Adds points to the history. A point that is there already is passed over.
 pub(crate) async fn insert(session: &mut Session, run_id: &str, metrics: &[Metric]) -> Result<()> {
-    for chunk in metrics.chunks(ROWS_AT_ONCE) {
-        let mut statement =
-            Statement::built("INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan) VALUES ");
-        statement.keep = matches!(chunk.len(), 1 | ROWS_AT_ONCE);
-        push_rows(&mut statement, run_id, chunk.iter());
-        statement.push(" ON CONFLICT DO NOTHING");
-        session.run(statement).await?;
-    }
-    Ok(())
+    let insert = Insert {
+        into: "metrics (run_uuid, key, value, timestamp, step, is_nan)",
+        columns: 6,
+        on_conflict: " ON CONFLICT DO NOTHING",
+    };
+    session.insert(&insert, rows(run_id, metrics.iter())).await.map(drop)
 }
 
 /// Makes points the latest of their keys where they are later than what is there. One point per key.
 pub(crate) async fn advance_latest(session: &mut Session, run_id: &str, latest: &[&Metric]) -> Result<()> {
-    for chunk in latest.chunks(ROWS_AT_ONCE) {
-        let mut statement = Statement::built(
-            "INSERT INTO latest_metrics (run_uuid, key, value, timestamp, step, is_nan) VALUES ",
-        );
-        statement.keep = matches!(chunk.len(), 1 | ROWS_AT_ONCE);
-        push_rows(&mut statement, run_id, chunk.iter().copied());
-        statement.push(
-            " ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, \
-             step = excluded.step, is_nan = excluded.is_nan \
-             WHERE (excluded.step, excluded.timestamp, excluded.value) \
-             > (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)",
-        );
-        session.run(statement).await?;
-    }
-    Ok(())
+    let insert = Insert {
+        into: "latest_metrics (run_uuid, key, value, timestamp, step, is_nan)",
+        columns: 6,
+        on_conflict: " ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, \
+                      timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan \
+                      WHERE (excluded.step, excluded.timestamp, excluded.value) \
+                      > (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)",
+    };
+    session.insert(&insert, rows(run_id, latest.iter().copied())).await.map(drop)
 }
 
-fn push_rows<'m>(statement: &mut Statement, run_id: &str, metrics: impl Iterator<Item = &'m Metric>) {
-    for (index, metric) in metrics.enumerate() {
+fn rows<'m>(run_id: &str, metrics: impl ExactSizeIterator<Item = &'m Metric>) -> Vec<Arg> {
+    let mut values = Vec::with_capacity(metrics.len() * 6);
+    for metric in metrics {
         let stored = metric.stored();
-        statement.push(if index == 0 { "(" } else { ", (" });
-        statement
-            .push_bind(run_id)
-            .push(", ")
-            .push_bind(&metric.key)
-            .push(", ")
-            .push_bind(stored.value)
-            .push(", ");
-        statement
-            .push_bind(metric.timestamp)
-            .push(", ")
-            .push_bind(metric.step)
-            .push(", ")
-            .push_bind(stored.is_nan);
-        statement.push(")");
+        values.extend([
+            Arg::from(run_id),
+            Arg::from(&metric.key),
+            Arg::from(stored.value),
+            Arg::from(metric.timestamp),
+            Arg::from(metric.step),
+            Arg::from(stored.is_nan),
+        ]);
     }
+    values
 }
 
 /// Adds points to the logged models that they name.
@@ -81,23 +64,27 @@ pub(crate) async fn insert_of_models(
     experiment_id: i64,
     metrics: &[&Metric],
 ) -> Result<()> {
+    let insert = Insert {
+        into: "logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, \
+               experiment_id, run_id, dataset_name, dataset_digest)",
+        columns: 9,
+        on_conflict: " ON CONFLICT DO NOTHING",
+    };
+    let mut values = Vec::with_capacity(metrics.len() * 9);
     for metric in metrics {
-        let sql = "INSERT INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, \
-                   experiment_id, run_id, dataset_name, dataset_digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-                   ON CONFLICT DO NOTHING";
-        let statement = Statement::new(sql)
-            .bind(metric.model_id.as_deref())
-            .bind(&metric.key)
-            .bind(metric.timestamp)
-            .bind(metric.step)
-            .bind(metric.stored().value)
-            .bind(experiment_id)
-            .bind(run_id)
-            .bind(metric.dataset_name.as_deref())
-            .bind(metric.dataset_digest.as_deref());
-        session.run(statement).await?;
+        values.extend([
+            Arg::from(metric.model_id.as_deref()),
+            Arg::from(&metric.key),
+            Arg::from(metric.timestamp),
+            Arg::from(metric.step),
+            Arg::from(metric.stored().value),
+            Arg::from(experiment_id),
+            Arg::from(run_id),
+            Arg::from(metric.dataset_name.as_deref()),
+            Arg::from(metric.dataset_digest.as_deref()),
+        ]);
     }
-    Ok(())
+    session.insert(&insert, values).await.map(drop)
 }
 
 /// The latest points of runs, each list in the order of the keys.
@@ -107,11 +94,12 @@ pub(crate) async fn latest(session: &mut Session, ids: &[String]) -> Result<Hash
         let sql =
             "SELECT run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics WHERE run_uuid IN ";
         let mut statement = Statement::built(sql);
-        statement.push_list(chunk).push(" ORDER BY key COLLATE BINARY");
+        statement.push_list(chunk);
         for row in session.rows(statement).await? {
             metrics.entry(row.text(0)?).or_default().push(point(&row, &row.text(1)?, 2)?);
         }
     }
+    metrics.values_mut().for_each(|list| list.sort_unstable_by(|a, b| a.key.cmp(&b.key)));
     Ok(metrics)
 }
 

@@ -36,11 +36,14 @@ use crate::error::Result;
 pub use postgres::Postgres;
 pub use schema::Head;
 pub use sqlite::Sqlite;
-pub use statement::{Arg, Row, Statement};
+pub use statement::{Arg, Insert, Row, Statement};
 pub use uri::{PostgresUri, StoreUri};
 
 /// Follows a text column in `ORDER BY` (and in comparisons by `<`): by bytes on every database.
 pub(crate) const BINARY: &str = " COLLATE BINARY";
+
+/// Between a text and a regular expression.
+pub(crate) const MATCHES: &str = " REGEXP ";
 
 /// An open tracking store.
 #[derive(Clone, Debug)]
@@ -107,12 +110,12 @@ pub struct Session {
 }
 
 enum Inner {
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Sqlite(sqlite::Transaction),
     Postgres { transaction: sqlx::Transaction<'static, sqlx::Postgres>, writes: bool },
 }
 
 impl Session {
-    pub(crate) fn sqlite(transaction: sqlx::Transaction<'static, sqlx::Sqlite>) -> Self {
+    pub(crate) fn sqlite(transaction: sqlite::Transaction) -> Self {
         Self { inner: Inner::Sqlite(transaction), who: None }
     }
 
@@ -135,9 +138,7 @@ impl Session {
     /// Runs a statement and says how many rows it changed.
     pub async fn run(&mut self, statement: Statement) -> Result<u64> {
         match &mut self.inner {
-            Inner::Sqlite(transaction) => {
-                Ok(sqlite::query(statement).execute(&mut **transaction).await?.rows_affected())
-            }
+            Inner::Sqlite(transaction) => transaction.run(&statement),
             Inner::Postgres { transaction, writes } => {
                 let query = postgres::query(statement, *writes);
                 Ok(query.execute(&mut **transaction).await?.rows_affected())
@@ -145,22 +146,37 @@ impl Session {
         }
     }
 
+    /// Adds rows, whose values come one after the other, and counts those that were added or changed.
+    pub(crate) async fn insert(&mut self, insert: &Insert, values: Vec<Arg>) -> Result<u64> {
+        match &mut self.inner {
+            Inner::Sqlite(transaction) => transaction.insert(insert, &values),
+            Inner::Postgres { transaction, writes } => {
+                let mut changed = 0;
+                for statement in insert.statements(values) {
+                    let query = postgres::query(statement, *writes);
+                    changed += query.execute(&mut **transaction).await?.rows_affected();
+                }
+                Ok(changed)
+            }
+        }
+    }
+
     /// Runs several statements that bind nothing. Never pass text that came from outside.
     pub(crate) async fn script(&mut self, sql: &str) -> Result<()> {
-        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
         match &mut self.inner {
-            Inner::Sqlite(transaction) => script.execute(&mut **transaction).await.map(drop)?,
-            Inner::Postgres { transaction, .. } => script.execute(&mut **transaction).await.map(drop)?,
+            Inner::Sqlite(transaction) => transaction.script(sql),
+            Inner::Postgres { transaction, .. } => {
+                let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
+                Ok(script.execute(&mut **transaction).await.map(drop)?)
+            }
         }
-        Ok(())
     }
 
     /// Runs a statement and collects its rows.
     pub async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>> {
         match &mut self.inner {
             Inner::Sqlite(transaction) => {
-                let rows = sqlite::query(statement).fetch_all(&mut **transaction).await?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
+                Ok(transaction.rows(&statement)?.into_iter().map(Row::Sqlite).collect())
             }
             Inner::Postgres { transaction, writes } => {
                 let rows = postgres::query(statement, *writes).fetch_all(&mut **transaction).await?;
@@ -173,7 +189,7 @@ impl Session {
     pub async fn row(&mut self, statement: Statement) -> Result<Option<Row>> {
         match &mut self.inner {
             Inner::Sqlite(transaction) => {
-                Ok(sqlite::query(statement).fetch_optional(&mut **transaction).await?.map(Row::Sqlite))
+                Ok(transaction.rows(&statement)?.into_iter().next().map(Row::Sqlite))
             }
             Inner::Postgres { transaction, writes } => {
                 let query = postgres::query(statement, *writes);
@@ -185,7 +201,7 @@ impl Session {
     /// Keeps what was written.
     pub async fn commit(self) -> Result<()> {
         match self.inner {
-            Inner::Sqlite(transaction) => Ok(transaction.commit().await?),
+            Inner::Sqlite(transaction) => transaction.commit(),
             Inner::Postgres { transaction, .. } => Ok(transaction.commit().await?),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Session, Statement, tag};
+use super::{Insert, Session, Statement, tag};
 use crate::error::Result;
 
 pub(crate) async fn get(session: &mut Session, run_id: &str, key: &str) -> Result<Option<String>> {
@@ -13,7 +13,9 @@ pub(crate) async fn get(session: &mut Session, run_id: &str, key: &str) -> Resul
 /// How many were added: those that were not there yet, whatever their values.
 pub(crate) async fn insert(session: &mut Session, run_id: &str, params: &[(String, String)]) -> Result<u64> {
     let pairs: Vec<(&str, &str)> = params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    tag::insert_pairs(session, "params", run_id, &pairs, " ON CONFLICT DO NOTHING").await
+    let insert =
+        Insert { into: "params (run_uuid, key, value)", columns: 3, on_conflict: " ON CONFLICT DO NOTHING" };
+    session.insert(&insert, tag::rows(run_id, &pairs)).await
 }
 
 /// The params of runs, each list in the order of the keys.
@@ -21,5 +23,5 @@ pub(crate) async fn of_runs(
     session: &mut Session,
     ids: &[String],
 ) -> Result<HashMap<String, Vec<(String, String)>>> {
-    tag::pairs_of_runs(session, "params", ids).await
+    tag::pairs(session, "params", "run_uuid", ids).await
 }

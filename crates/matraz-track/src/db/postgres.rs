@@ -63,7 +63,8 @@ impl Postgres {
 
 /// Opens connections to a database, one at once to see whether it can be reached.
 pub(crate) async fn connect(uri: &PostgresUri, connections: u32) -> Result<PgPool> {
-    let refused = |source| Error::Open { store: StoreUri::Postgres(uri.clone()), source };
+    let refused =
+        |fault: sqlx::Error| Error::Open { store: StoreUri::Postgres(uri.clone()), source: fault.into() };
     let options = uri.options().map_err(refused)?.options(SETTINGS);
     let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(TURN_WAIT);
     // The first connection is made outside of the pool, which would try until its time is over.
@@ -115,7 +116,7 @@ pub(crate) async fn revision_in(connection: &mut PgConnection, store: &StoreUri)
 /// The driver's form of a statement. Locks are taken in transactions that write.
 pub(crate) fn query(statement: Statement, writes: bool) -> sqlx::query::Query<'static, Driver, PgArguments> {
     let mut sql = statement.sql;
-    if let Cow::Owned(translated) = in_binary_order(&sql) {
+    if let Cow::Owned(translated) = translated(&sql) {
         sql = translated;
     }
     match statement.lock {
@@ -138,10 +139,11 @@ pub(crate) fn query(statement: Statement, writes: bool) -> sqlx::query::Query<'s
     query
 }
 
-/// SQLite orders texts by their bytes when nothing else is said, and calls that `BINARY`; here it is called `"C"`.
-fn in_binary_order(sql: &str) -> Cow<'_, str> {
-    if sql.contains(super::BINARY) {
-        return Cow::Owned(sql.replace(super::BINARY, " COLLATE \"C\""));
+/// SQLite orders texts by their bytes when nothing else is said, and calls that `BINARY`; here it is called `"C"`. The
+/// operator of regular expressions has another name too.
+fn translated(sql: &str) -> Cow<'_, str> {
+    if sql.contains(super::BINARY) || sql.contains(super::MATCHES) {
+        return Cow::Owned(sql.replace(super::BINARY, " COLLATE \"C\"").replace(super::MATCHES, " ~ "));
     }
     Cow::Borrowed(sql)
 }
@@ -173,11 +175,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_ordered_by_their_bytes() {
+    fn what_the_database_calls_otherwise() {
         assert_eq!(
-            in_binary_order("SELECT 1 ORDER BY a COLLATE BINARY, b"),
-            "SELECT 1 ORDER BY a COLLATE \"C\", b"
+            translated("SELECT a REGEXP $1 ORDER BY a COLLATE BINARY, b"),
+            "SELECT a ~ $1 ORDER BY a COLLATE \"C\", b"
         );
-        assert!(matches!(in_binary_order("SELECT 1 ORDER BY a"), Cow::Borrowed(_)));
+        assert!(matches!(translated("SELECT 1 ORDER BY a"), Cow::Borrowed(_)));
     }
 }

@@ -5,26 +5,18 @@
 //! -9`). A power cut may lose the last transactions but never damages the file. MLflow sets no journal mode itself and
 //! opens files in WAL mode. The wait for a lock and the case rule of `LIKE` are MLflow's.
 
+mod pool;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
+use rusqlite::Connection;
 
 use super::schema::Head;
-use super::{Arg, Session, Statement, StoreUri};
+use super::{Session, StoreUri};
 use crate::error::{Code, Error, Result};
-
-/// How long a connection waits for a lock of another program, as MLflow does.
-const LOCK_WAIT: Duration = Duration::from_secs(20);
-
-/// How long a request waits for its turn on a connection.
-const TURN_WAIT: Duration = Duration::from_secs(60);
+pub(crate) use pool::{Options, Pool, Transaction};
 
 /// Memory for pages, in KiB (negative in SQLite's words): a search walks through many of them, an insert of a metric
 /// touches four trees.
@@ -38,8 +30,8 @@ const CHECKPOINT_AFTER: &str = "4000";
 #[derive(Clone, Debug)]
 pub struct Sqlite {
     /// None where the file may only be read.
-    writer: Option<SqlitePool>,
-    readers: SqlitePool,
+    writer: Option<Arc<Pool>>,
+    readers: Arc<Pool>,
     store: StoreUri,
     /// The folder of a copy, which goes with the last clone of the store.
     #[expect(dead_code, reason = "it is held, not read")]
@@ -61,51 +53,30 @@ impl Sqlite {
             return Err(Error::File { action: "open", path: folder.to_path_buf(), source });
         }
         let found = inspect(path).await?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .foreign_keys(true)
-            .busy_timeout(LOCK_WAIT)
-            .pragma("case_sensitive_like", "true");
+        let options = Options::new(path).pragma("foreign_keys", "true").pragma("case_sensitive_like", "true");
         if let (Found::Store, true) = (&found, is_read_only(path)) {
             return Self::open_to_read(options, path).await;
         }
         let writing = options
             .clone()
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            .create()
+            .pragma("journal_mode", "wal")
+            .pragma("synchronous", "normal")
             .pragma("cache_size", WRITER_CACHE)
             .pragma("wal_autocheckpoint", CHECKPOINT_AFTER);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .min_connections(1)
-            .acquire_timeout(TURN_WAIT)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(writing)
-            .await
-            .map_err(|error| opening(error, path))?;
+        let writer = Pool::open(writing, 1).map_err(|error| opening(error, path))?;
         if let Found::Nothing = found {
             create(&writer, path, new_head).await?;
         }
         let count = std::thread::available_parallelism().map_or(4, |cores| cores.get() as u32).clamp(4, 16);
-        let readers = SqlitePoolOptions::new()
-            .max_connections(count)
-            .acquire_timeout(TURN_WAIT)
-            .test_before_acquire(false)
-            .connect_lazy_with(options.pragma("query_only", "true").pragma("cache_size", READER_CACHE));
+        let reading = options.pragma("query_only", "true").pragma("cache_size", READER_CACHE);
+        let readers = Pool::new(reading, count);
         Ok(Self { writer: Some(writer), readers, store: StoreUri::Sqlite(path.to_path_buf()), copy: None })
     }
 
     /// Opens a store that lies where nothing can be written.
-    async fn open_to_read(options: SqliteConnectOptions, path: &Path) -> Result<Self> {
-        let readers = SqlitePoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(TURN_WAIT)
-            .connect_with(reading(options, path))
-            .await
-            .map_err(|error| opening(error, path))?;
+    async fn open_to_read(options: Options, path: &Path) -> Result<Self> {
+        let readers = Pool::open(reading(options, path), 4).map_err(|error| opening(error, path))?;
         Ok(Self { writer: None, readers, store: StoreUri::Sqlite(path.to_path_buf()), copy: None })
     }
 
@@ -122,10 +93,7 @@ impl Sqlite {
         for (path, why) in done?.skipped {
             tracing::warn!(path = %path.display(), why, "left out");
         }
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .busy_timeout(LOCK_WAIT)
-            .pragma("case_sensitive_like", "true");
+        let options = Options::new(&path).pragma("case_sensitive_like", "true");
         let opened = Self::open_to_read(options, &path).await?;
         Ok(Self { store, copy: Some(Arc::new(place)), ..opened })
     }
@@ -136,13 +104,12 @@ impl Sqlite {
     }
 
     pub(crate) async fn read(&self) -> Result<Session> {
-        Ok(Session::sqlite(self.readers.begin().await?))
+        Ok(Session::sqlite(self.readers.read().await?))
     }
 
     pub(crate) async fn write(&self) -> Result<Session> {
-        // IMMEDIATE takes the write lock at once: a transaction that reads first could not upgrade it later.
         let writer = self.writer.as_ref().ok_or_else(|| self.refusal())?;
-        Ok(Session::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?))
+        Ok(Session::sqlite(writer.write().await?))
     }
 
     /// Why nothing can be written. Clients of a server see the message alone, so it says what to do.
@@ -169,16 +136,11 @@ impl Sqlite {
 }
 
 /// The error of a connection that cannot be made.
-fn opening(error: sqlx::Error, path: &Path) -> Error {
-    /// SQLite's primary result code for a file whose parts do not fit together.
-    const CORRUPT: &str = "11";
+fn opening(error: rusqlite::Error, path: &Path) -> Error {
+    let is_corrupt = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt);
     match Error::from(error) {
-        Error::Database(source) => match &source {
-            sqlx::Error::Database(refusal) if refusal.code().as_deref() == Some(CORRUPT) => {
-                Error::Damaged { path: path.to_path_buf(), source }
-            }
-            _ => Error::Open { store: StoreUri::Sqlite(path.to_path_buf()), source },
-        },
+        Error::Database(source) if is_corrupt => Error::Damaged { path: path.to_path_buf(), source },
+        Error::Database(source) => Error::Open { store: StoreUri::Sqlite(path.to_path_buf()), source },
         other => other,
     }
 }
@@ -195,11 +157,11 @@ fn is_read_only(path: &Path) -> bool {
 
 /// A connection that only reads. A file in write-ahead mode is read together with its log and an index of that, which
 /// must be there already or be made; without a log, the file is all there is and does not change.
-fn reading(options: SqliteConnectOptions, path: &Path) -> SqliteConnectOptions {
+fn reading(options: Options, path: &Path) -> Options {
     let mut log = path.to_path_buf().into_os_string();
     log.push("-wal");
     let has_log = std::fs::metadata(PathBuf::from(log)).is_ok_and(|meta| meta.len() > 0);
-    options.read_only(true).immutable(!has_log && is_read_only(path))
+    options.read_only(!has_log && is_read_only(path))
 }
 
 /// Looks at a file, and refuses one of a schema that is not read.
@@ -227,30 +189,23 @@ pub(crate) async fn revision(path: &Path) -> Result<Option<String>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::File { action: "open", path: path.to_path_buf(), source }),
     }
-    let mut connection = reading(SqliteConnectOptions::new().filename(path).busy_timeout(LOCK_WAIT), path)
-        .connect()
-        .await
-        .map_err(|error| opening(error, path))?;
-    let found = revision_in(&mut connection, path).await;
-    connection.close().await?;
-    found
+    let connection = reading(Options::new(path), path).connect().map_err(|error| opening(error, path))?;
+    revision_in(&connection, path)
 }
 
 /// The Alembic revision of a database, `None` when it holds no table at all.
-async fn revision_in(connection: &mut SqliteConnection, path: &Path) -> Result<Option<String>> {
+fn revision_in(connection: &Connection, path: &Path) -> Result<Option<String>> {
     let foreign = |found: &str| Error::ForeignStore {
         store: StoreUri::Sqlite(path.to_path_buf()),
         found: found.to_owned(),
     };
-    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(|error| match &error {
-            // 26: the header is not SQLite's.
-            sqlx::Error::Database(refusal) if refusal.code().as_deref() == Some("26") => {
-                foreign("it is not an SQLite database")
+    let tables =
+        texts(connection, "SELECT name FROM sqlite_master WHERE type = 'table'").map_err(|error| {
+            match error.sqlite_error_code() {
+                // The header is not SQLite's.
+                Some(rusqlite::ErrorCode::NotADatabase) => foreign("it is not an SQLite database"),
+                _ => opening(error, path),
             }
-            _ => opening(error, path),
         })?;
     if tables.is_empty() {
         return Ok(None);
@@ -260,47 +215,32 @@ async fn revision_in(connection: &mut SqliteConnection, path: &Path) -> Result<O
             return Err(foreign(&format!("it has tables, but no table '{needed}'")));
         }
     }
-    let revision: Option<String> = sqlx::query_scalar("SELECT version_num FROM alembic_version")
-        .fetch_optional(connection)
-        .await
-        .map_err(|error| opening(error, path))?;
-    revision.map(Some).ok_or_else(|| foreign("its table 'alembic_version' is empty"))
+    let revisions =
+        texts(connection, "SELECT version_num FROM alembic_version").map_err(|error| opening(error, path))?;
+    revisions.into_iter().next().map(Some).ok_or_else(|| foreign("its table 'alembic_version' is empty"))
+}
+
+/// The first column of all rows.
+fn texts(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Fills an empty file, unless another process was quicker.
-async fn create(writer: &SqlitePool, path: &Path, head: Head) -> Result<()> {
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-    match revision_in(&mut transaction, path).await? {
+async fn create(writer: &Arc<Pool>, path: &Path, head: Head) -> Result<()> {
+    let mut transaction = writer.write().await?;
+    match revision_in(transaction.connection()?, path)? {
         Some(revision) => {
             Head::of_revision(&revision, &StoreUri::Sqlite(path.to_path_buf()))?;
         }
-        None => {
-            sqlx::raw_sql(head.sqlite()).execute(&mut *transaction).await?;
-        }
+        None => transaction.script(head.sqlite())?,
     }
-    Ok(transaction.commit().await?)
-}
-
-/// The driver's form of a statement.
-pub(crate) fn query(statement: Statement) -> sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments> {
-    // Text of a statement is ours; values from outside are bound.
-    let mut query = sqlx::query(AssertSqlSafe(statement.sql)).persistent(statement.keep);
-    for arg in statement.args {
-        query = match arg {
-            Arg::Text(value) => query.bind(value),
-            Arg::Pattern(value) => query.bind(value),
-            Arg::Int(value) => query.bind(value),
-            Arg::Real(value) => query.bind(value),
-            Arg::Bool(value) => query.bind(value),
-        };
-    }
-    query
+    transaction.commit()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::{Db, StoreUri};
+    use crate::db::{Db, Statement, StoreUri};
 
     async fn open(path: &Path) -> Result<Db> {
         Db::open(&StoreUri::Sqlite(path.to_path_buf()), Head::default()).await
@@ -369,19 +309,20 @@ mod tests {
         assert!(matches!(open(&text).await, Err(Error::ForeignStore { .. })));
 
         let other = folder.path().join("other.db");
-        let make = |path: &Path, sql: &'static str| {
-            let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
-            async move {
-                let mut connection = options.connect().await.unwrap();
-                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-                connection.close().await.unwrap();
-            }
+        let make = |path: &Path, sql: &str| {
+            Connection::open(path).unwrap().execute_batch(sql).unwrap();
         };
-        make(&other, "CREATE TABLE songs (name TEXT)").await;
+        make(&other, "CREATE TABLE songs (name TEXT)");
         let old = folder.path().join("old.db");
-        make(&old, "CREATE TABLE alembic_version (version_num); CREATE TABLE experiments (x); CREATE TABLE runs (x); INSERT INTO alembic_version VALUES ('451aebb31d03')").await;
+        make(
+            &old,
+            "CREATE TABLE alembic_version (version_num); CREATE TABLE experiments (x); CREATE TABLE runs (x); INSERT INTO alembic_version VALUES ('451aebb31d03')",
+        );
         let new = folder.path().join("new.db");
-        make(&new, "CREATE TABLE alembic_version (version_num); CREATE TABLE experiments (x); CREATE TABLE runs (x); INSERT INTO alembic_version VALUES ('abcdefabcdef')").await;
+        make(
+            &new,
+            "CREATE TABLE alembic_version (version_num); CREATE TABLE experiments (x); CREATE TABLE runs (x); INSERT INTO alembic_version VALUES ('abcdefabcdef')",
+        );
         for (path, message) in
             [(&other, "no table 'alembic_version'"), (&old, "451aebb31d03"), (&new, "abcdefabcdef")]
         {

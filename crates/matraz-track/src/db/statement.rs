@@ -2,9 +2,8 @@
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
 
-use crate::error::Result;
+use crate::error::{DriverError, Error, Result};
 
 /// SQL text with `$1`, `$2` … placeholders and the values for them. Values from outside are only ever bound.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,7 +172,7 @@ impl Row {
     /// Text that is never NULL.
     pub fn text(&self, column: usize) -> Result<String> {
         match self {
-            Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Sqlite(row) => row.text(column).ok_or_else(|| unexpected_null(column)),
             Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
@@ -181,7 +180,7 @@ impl Row {
     /// Text or NULL.
     pub fn text_or_null(&self, column: usize) -> Result<Option<String>> {
         match self {
-            Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Sqlite(row) => Ok(row.text(column)),
             Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
@@ -189,7 +188,7 @@ impl Row {
     /// An integer that is never NULL.
     pub fn int(&self, column: usize) -> Result<i64> {
         match self {
-            Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Sqlite(row) => row.int(column).ok_or_else(|| unexpected_null(column)),
             Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
@@ -197,7 +196,7 @@ impl Row {
     /// An integer or NULL.
     pub fn int_or_null(&self, column: usize) -> Result<Option<i64>> {
         match self {
-            Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Sqlite(row) => Ok(row.int(column)),
             Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
@@ -205,7 +204,7 @@ impl Row {
     /// A double that is never NULL.
     pub fn real(&self, column: usize) -> Result<f64> {
         match self {
-            Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Sqlite(row) => row.real(column).ok_or_else(|| unexpected_null(column)),
             Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
@@ -213,7 +212,7 @@ impl Row {
     /// A double or NULL.
     pub fn real_or_null(&self, column: usize) -> Result<Option<f64>> {
         match self {
-            Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Sqlite(row) => Ok(row.real(column)),
             Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
     }
@@ -221,9 +220,122 @@ impl Row {
     /// A truth value that is never NULL.
     pub fn flag(&self, column: usize) -> Result<bool> {
         match self {
-            Self::Sqlite(row) => Ok(row.try_get_unchecked(column)?),
+            Self::Sqlite(row) => {
+                row.int(column).map(|value| value != 0).ok_or_else(|| unexpected_null(column))
+            }
             Self::Postgres(row) => Ok(row.try_get_unchecked(column)?),
         }
+    }
+}
+
+fn unexpected_null(column: usize) -> Error {
+    Error::Database(DriverError::Null { column })
+}
+
+/// A row of SQLite, taken out of the database's own memory.
+pub struct SqliteRow {
+    cells: Vec<Cell>,
+    /// The texts of all cells, one after the other.
+    texts: String,
+}
+
+/// SQLite gives every value a type of its own, whatever the type of its column.
+enum Cell {
+    Null,
+    Int(i64),
+    Real(f64),
+    /// From here on, up to there.
+    Text(usize, usize),
+}
+
+impl SqliteRow {
+    pub(crate) fn with_columns(count: usize) -> Self {
+        Self { cells: Vec::with_capacity(count), texts: String::new() }
+    }
+
+    pub(crate) fn push_null(&mut self) {
+        self.cells.push(Cell::Null);
+    }
+
+    pub(crate) fn push_int(&mut self, value: i64) {
+        self.cells.push(Cell::Int(value));
+    }
+
+    pub(crate) fn push_real(&mut self, value: f64) {
+        self.cells.push(Cell::Real(value));
+    }
+
+    pub(crate) fn push_text(&mut self, text: &str) {
+        let start = self.texts.len();
+        self.texts.push_str(text);
+        self.cells.push(Cell::Text(start, self.texts.len()));
+    }
+
+    fn text(&self, column: usize) -> Option<String> {
+        match self.cells.get(column)? {
+            Cell::Null => None,
+            Cell::Int(value) => Some(value.to_string()),
+            Cell::Real(value) => Some(value.to_string()),
+            Cell::Text(start, end) => self.texts.get(*start..*end).map(str::to_owned),
+        }
+    }
+
+    fn int(&self, column: usize) -> Option<i64> {
+        match self.cells.get(column)? {
+            Cell::Null => None,
+            Cell::Int(value) => Some(*value),
+            Cell::Real(value) => Some(*value as i64),
+            Cell::Text(start, end) => Some(self.texts.get(*start..*end)?.trim().parse().unwrap_or_default()),
+        }
+    }
+
+    fn real(&self, column: usize) -> Option<f64> {
+        match self.cells.get(column)? {
+            Cell::Null => None,
+            Cell::Int(value) => Some(*value as f64),
+            Cell::Real(value) => Some(*value),
+            Cell::Text(start, end) => Some(self.texts.get(*start..*end)?.trim().parse().unwrap_or_default()),
+        }
+    }
+}
+
+/// Rows to be added to a table.
+pub struct Insert {
+    /// The table and its columns, as `tags (run_uuid, key, value)`.
+    pub into: &'static str,
+    /// How many columns that are.
+    pub columns: usize,
+    /// What happens to a row that is there already: ` ON CONFLICT …`.
+    pub on_conflict: &'static str,
+}
+
+/// How many rows one INSERT carries where statements are sent over a connection. Larger ones gain nothing.
+const ROWS_AT_ONCE: usize = 200;
+
+impl Insert {
+    /// The statement for one row.
+    pub(crate) fn sql_of_one(&self) -> String {
+        let places = vec!["?"; self.columns].join(", ");
+        format!("INSERT INTO {} VALUES ({places}){}", self.into, self.on_conflict)
+    }
+
+    /// Statements for many rows each; `values` holds the rows one after the other.
+    pub(crate) fn statements(&self, values: Vec<Arg>) -> Vec<Statement> {
+        let mut statements = Vec::new();
+        let mut values = values.into_iter().peekable();
+        while values.peek().is_some() {
+            let mut statement = Statement::built(&format!("INSERT INTO {} VALUES ", self.into));
+            let mut rows = 0;
+            while rows < ROWS_AT_ONCE && values.peek().is_some() {
+                statement.push(if rows == 0 { "" } else { ", " });
+                statement.push_list(values.by_ref().take(self.columns));
+                rows += 1;
+            }
+            statement.push(self.on_conflict);
+            statement.keep = matches!(rows, 1 | ROWS_AT_ONCE);
+            statements.push(statement);
+        }
+        statements
     }
 }
 
@@ -237,5 +349,19 @@ mod tests {
         statement.push_bind("x").push(" AND b IN ").push_list([1_i64, 2]);
         assert_eq!(statement.sql, "SELECT 1 WHERE a = $1 AND b IN ($2, $3)");
         assert_eq!(statement.args, [Arg::from("x"), Arg::from(1), Arg::from(2)]);
+    }
+
+    #[test]
+    fn many_rows_go_into_few_statements() {
+        let insert = Insert { into: "t (a, b)", columns: 2, on_conflict: " ON CONFLICT DO NOTHING" };
+        assert_eq!(insert.sql_of_one(), "INSERT INTO t (a, b) VALUES (?, ?) ON CONFLICT DO NOTHING");
+        let statements = insert.statements((0..2 * 202_i64).map(Arg::from).collect());
+        assert_eq!(statements.len(), 2);
+        assert_eq!((statements[0].args.len(), statements[0].keep), (400, true));
+        assert_eq!(
+            statements[1].sql,
+            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
+        );
+        assert_eq!((&statements[1].args[0], statements[1].keep), (&Arg::from(400), false));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Session, Statement, chunks};
+use super::{Arg, Insert, Session, Statement, chunks};
 use crate::error::Result;
 
 pub(crate) async fn set(session: &mut Session, run_id: &str, key: &str, value: &str) -> Result<()> {
@@ -18,35 +18,17 @@ pub(crate) async fn set_all(session: &mut Session, run_id: &str, tags: &[(String
         unique.insert(key, value);
     }
     let pairs: Vec<(&str, &str)> = unique.into_iter().collect();
-    insert_pairs(
-        session,
-        "tags",
-        run_id,
-        &pairs,
-        " ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
-    )
-    .await
-    .map(drop)
+    let insert = Insert {
+        into: "tags (run_uuid, key, value)",
+        columns: 3,
+        on_conflict: " ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
+    };
+    session.insert(&insert, rows(run_id, &pairs)).await.map(drop)
 }
 
-/// Adds rows to one of the tables `tags` and `params`, and counts those that were added or changed.
-pub(super) async fn insert_pairs(
-    session: &mut Session,
-    table: &str,
-    run_id: &str,
-    pairs: &[(&str, &str)],
-    on_conflict: &str,
-) -> Result<u64> {
-    let mut count = 0;
-    for chunk in pairs.chunks(100) {
-        let mut statement = Statement::built(&format!("INSERT INTO {table} (run_uuid, key, value) VALUES "));
-        for (index, (key, value)) in chunk.iter().enumerate() {
-            statement.push(if index == 0 { "" } else { ", " }).push_list([run_id, key, value]);
-        }
-        statement.push(on_conflict);
-        count += session.run(statement).await?;
-    }
-    Ok(count)
+/// Rows of one of the tables `tags` and `params`.
+pub(super) fn rows(run_id: &str, pairs: &[(&str, &str)]) -> Vec<Arg> {
+    pairs.iter().flat_map(|&(key, value)| [run_id, key, value].map(Arg::from)).collect()
 }
 
 /// Whether there was one.
@@ -68,24 +50,27 @@ pub(crate) async fn of_runs(
     session: &mut Session,
     ids: &[String],
 ) -> Result<HashMap<String, Vec<(String, String)>>> {
-    pairs_of_runs(session, "tags", ids).await
+    pairs(session, "tags", "run_uuid", ids).await
 }
 
-/// Keys with values of one of the tables `tags` and `params`.
-pub(super) async fn pairs_of_runs(
+/// Keys with values out of a table of such, by the column that names their owner; each list in the order of the keys.
+pub(super) async fn pairs(
     session: &mut Session,
     table: &str,
+    owner: &str,
     ids: &[String],
 ) -> Result<HashMap<String, Vec<(String, String)>>> {
     let mut pairs: HashMap<String, Vec<(String, String)>> = HashMap::new();
     for chunk in chunks(ids) {
         let mut statement =
-            Statement::built(&format!("SELECT run_uuid, key, value FROM {table} WHERE run_uuid IN "));
-        statement.push_list(chunk).push(" ORDER BY key COLLATE BINARY");
+            Statement::built(&format!("SELECT {owner}, key, value FROM {table} WHERE {owner} IN "));
+        statement.push_list(chunk);
         for row in session.rows(statement).await? {
             let pair = (row.text(1)?, row.text_or_null(2)?.unwrap_or_default());
             pairs.entry(row.text(0)?).or_default().push(pair);
         }
     }
+    // Sorting many short lists takes less than having the database sort all rows, and is the same on every database.
+    pairs.values_mut().for_each(|list| list.sort_unstable());
     Ok(pairs)
 }

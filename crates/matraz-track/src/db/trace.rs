@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Row, Session, Statement, chunks};
+use super::{Row, Session, Statement, chunks, tag};
 use crate::error::Result;
 use crate::trace::{Analytics, Deletion, NAME_TAG, TraceInfo, analytics};
 
@@ -60,8 +60,8 @@ pub(crate) async fn by_ids(session: &mut Session, ids: &[String]) -> Result<Vec<
 /// Reads tags, metadata and assessments.
 pub(crate) async fn fill(session: &mut Session, infos: &mut [TraceInfo]) -> Result<()> {
     let ids: Vec<String> = infos.iter().map(|info| info.id.clone()).collect();
-    let mut tags = pairs(session, "trace_tags", &ids).await?;
-    let mut metadata = pairs(session, "trace_request_metadata", &ids).await?;
+    let mut tags = tag::pairs(session, "trace_tags", "request_id", &ids).await?;
+    let mut metadata = tag::pairs(session, "trace_request_metadata", "request_id", &ids).await?;
     let mut assessments = super::assessment::of_traces(session, &ids).await?;
     for info in infos {
         info.tags = tags.remove(&info.id).unwrap_or_default();
@@ -71,24 +71,6 @@ pub(crate) async fn fill(session: &mut Session, infos: &mut [TraceInfo]) -> Resu
         info.assessments = assessments.remove(&info.id).unwrap_or_default();
     }
     Ok(())
-}
-
-async fn pairs(
-    session: &mut Session,
-    table: &str,
-    ids: &[String],
-) -> Result<HashMap<String, Vec<(String, String)>>> {
-    let mut pairs: HashMap<String, Vec<(String, String)>> = HashMap::new();
-    for chunk in chunks(ids) {
-        let mut statement =
-            Statement::built(&format!("SELECT request_id, key, value FROM {table} WHERE request_id IN "));
-        statement.push_list(chunk).push(" ORDER BY key");
-        for row in session.rows(statement).await? {
-            let pair = (row.text(1)?, row.text_or_null(2)?.unwrap_or_default());
-            pairs.entry(row.text(0)?).or_default().push(pair);
-        }
-    }
-    Ok(pairs)
 }
 
 /// Adds the row of a trace or writes over it.

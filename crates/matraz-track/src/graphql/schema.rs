@@ -55,6 +55,26 @@ pub(super) enum Value {
     Name,
 }
 
+/// The type of `Value::Name`.
+pub(super) const VIEW_TYPE: &str = "MlflowViewType";
+/// Its names.
+pub(super) const VIEWS: [&str; 3] = ["ACTIVE_ONLY", "DELETED_ONLY", "ALL"];
+
+/// Whether answers have a type of this name.
+pub(super) fn has_type(name: &str) -> bool {
+    let mut left: Vec<&Type> = QUERIES.iter().chain(MUTATIONS).map(|root| root.answer).collect();
+    while let Some(next) = left.pop() {
+        if next.name == name {
+            return true;
+        }
+        left.extend(next.fields.iter().filter_map(|(_, kind)| match kind {
+            One(inner) | Maybe(inner) | Many(inner) => Some(*inner),
+            _ => None,
+        }));
+    }
+    matches!(name, "Query" | "Mutation")
+}
+
 use Kind::{Choice, Flag, Long, Many, Maybe, One, Real, Text, Texts};
 
 static PAIR: [(&str, Kind); 2] = [("key", Text), ("value", Text)];

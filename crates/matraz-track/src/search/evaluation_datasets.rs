@@ -34,7 +34,7 @@ pub struct Query {
 
 /// Searches datasets; the newest come first when no order is given.
 pub async fn evaluation_datasets(session: &mut Session, query: &Query) -> Result<Page<EvaluationDataset>> {
-    let size = query.max_results.filter(|size| *size != 0).unwrap_or(DEFAULT_SIZE);
+    let size = query.max_results.unwrap_or(DEFAULT_SIZE);
     if size < 1 {
         return Err(Error::invalid(format!(
             "Invalid value {size} for parameter 'max_results' supplied. It must be a positive integer"

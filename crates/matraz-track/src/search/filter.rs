@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! filter  = clause { AND clause }
-//! clause  = name ( "=" | "!=" | "<" | "<=" | ">" | ">=" | [NOT] (LIKE | ILIKE)? ) value
+//! clause  = name ( "=" | "!=" | "<" | "<=" | ">" | ">=" | LIKE | ILIKE | RLIKE ) value
 //!         | name [NOT] IN "(" text { "," text } ")"
 //!         | name IS [NOT] NULL
 //! name    = [ prefix "." { word "." } ] ( word { "." word } | "`" any "`" | '"' any '"' )
@@ -68,6 +68,8 @@ pub enum Operator {
     Like,
     /// `ILIKE`: the same, not minding case.
     Ilike,
+    /// `RLIKE`: a regular expression matches a part.
+    Rlike,
     /// `IN`
     In,
     /// `NOT IN`
@@ -90,6 +92,7 @@ impl Operator {
             Self::GreaterOrEqual => ">=",
             Self::Like => "LIKE",
             Self::Ilike => "ILIKE",
+            Self::Rlike => "RLIKE",
             Self::In => "IN",
             Self::NotIn => "NOT IN",
             Self::IsNull => "IS NULL",
@@ -255,6 +258,7 @@ fn operator(input: &mut Input) -> ModalResult<Operator> {
         symbol,
         keyword("LIKE").value(Operator::Like),
         keyword("ILIKE").value(Operator::Ilike),
+        keyword("RLIKE").value(Operator::Rlike),
         keyword("IN").value(Operator::In),
         (keyword("NOT"), multispace1, keyword("IN")).value(Operator::NotIn),
         null,

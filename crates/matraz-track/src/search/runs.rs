@@ -56,20 +56,21 @@ impl RunSearch {
     pub fn statement(&self) -> Result<Statement> {
         let clauses = filter::parse(&self.filter).map_err(|fault| fault.in_text("filter", &self.filter))?;
         let mut statement = Statement::built("SELECT r.run_uuid FROM runs r");
-        let ordering = self.push_order_joins(&mut statement)?;
+        let (ordering, joined) = self.push_order_joins(&mut statement)?;
         statement.push(" WHERE r.experiment_id IN ").push_list(self.experiments.iter().copied());
         statement.push(" AND r.lifecycle_stage IN ").push_list(self.stages.iter().copied());
         for clause in &clauses {
             statement.push(" AND ");
-            push_clause(&mut statement, clause).map_err(|fault| fault.in_text("filter", &self.filter))?;
+            push_clause(&mut statement, clause, &joined)
+                .map_err(|fault| fault.in_text("filter", &self.filter))?;
         }
         statement.push(" ORDER BY ").push(&ordering);
         statement.push(" LIMIT ").push_bind(self.limit).push(" OFFSET ").push_bind(self.offset);
         Ok(statement)
     }
 
-    /// Joins the tables that the order needs and gives the text of the order.
-    fn push_order_joins(&self, statement: &mut Statement) -> Result<String> {
+    /// Joins the tables that the order needs; gives the text of the order, and the fields behind the joins `o0`, `o1` … .
+    fn push_order_joins(&self, statement: &mut Statement) -> Result<(String, Vec<Field>)> {
         let mut seen: Vec<Field> = Vec::new();
         let mut terms: Vec<String> = Vec::new();
         for (index, text) in self.order_by.iter().enumerate() {
@@ -115,7 +116,7 @@ impl RunSearch {
             terms.push("r.start_time DESC NULLS LAST".to_owned());
         }
         terms.push(format!("r.run_uuid{BINARY}"));
-        Ok(terms.join(", "))
+        Ok((terms.join(", "), seen))
     }
 }
 
@@ -168,22 +169,29 @@ fn order_field(name: &Name) -> Result<Field, Fault> {
     }
 }
 
-fn push_clause(statement: &mut Statement, clause: &Clause) -> Result<(), Fault> {
-    match field(&clause.name)? {
+/// Appends the condition of a clause. What is `joined` for the order is not looked up again.
+fn push_clause(statement: &mut Statement, clause: &Clause, joined: &[Field]) -> Result<(), Fault> {
+    let field = field(&clause.name)?;
+    let alias = joined.iter().position(|known| *known == field).map(|index| format!("o{index}"));
+    match field {
         Field::Metric(key) => {
             let operator = *check_operator(clause, "a metric", FOR_NUMBERS)?;
             let (number, _) = number_value(clause, "a metric")?;
-            statement
-                .push("EXISTS (SELECT 1 FROM latest_metrics m WHERE m.run_uuid = r.run_uuid AND m.key = ");
-            statement.push_bind(key);
+            if alias.is_none() {
+                statement.push(
+                    "EXISTS (SELECT 1 FROM latest_metrics m WHERE m.run_uuid = r.run_uuid AND m.key = ",
+                );
+                statement.push_bind(key).push(" AND ");
+            }
+            let metric = alias.as_deref().unwrap_or("m");
             // NaN is stored as 0 and is different from every number.
             if operator == Operator::NotEqual {
-                statement.push(" AND (m.is_nan = TRUE OR ");
+                statement.push(&format!("({metric}.is_nan = TRUE OR "));
             } else {
-                statement.push(" AND (m.is_nan = FALSE AND ");
+                statement.push(&format!("({metric}.is_nan = FALSE AND "));
             }
-            push_number(statement, "m.value", operator, number, false);
-            statement.push("))");
+            push_number(statement, &format!("{metric}.value"), operator, number, false);
+            statement.push(if alias.is_none() { "))" } else { ")" });
         }
         Field::Param(key) => push_keyed(statement, clause, "params", &key, "a param")?,
         Field::Tag(key) => push_keyed(statement, clause, "tags", &key, "a tag")?,
@@ -288,6 +296,9 @@ mod tests {
              r.start_time DESC NULLS LAST, r.run_uuid COLLATE BINARY LIMIT $8 OFFSET $9"
         );
         assert!(got.args.contains(&"x'; DROP".into()));
+        let sql = search("metrics.m > 1 AND metrics.n < 2", &["params.p", "metrics.m DESC"]).unwrap().sql;
+        assert!(sql.contains("AND (o1.is_nan = FALSE AND o1.value > $5)"), "{sql}");
+        assert_eq!(sql.matches("EXISTS").count(), 1, "{sql}");
     }
 
     #[test]

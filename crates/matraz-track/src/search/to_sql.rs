@@ -2,7 +2,7 @@
 
 use super::Fault;
 use super::filter::{Clause, Operator, Value};
-use crate::db::{Arg, Statement};
+use crate::db::{Arg, MATCHES, Statement};
 
 /// Appends `column operator value` for texts.
 pub fn push_text(statement: &mut Statement, column: &str, operator: Operator, value: &Value) {
@@ -20,6 +20,9 @@ pub fn push_text(statement: &mut Statement, column: &str, operator: Operator, va
                 .push(") LIKE LOWER(")
                 .push_bind(Arg::Pattern(text.clone()))
                 .push(")");
+        }
+        Value::Text(text) if operator == Operator::Rlike => {
+            statement.push(column).push(MATCHES).push_bind(text);
         }
         Value::Text(text) if operator == Operator::Like => {
             statement.push(column).push(" LIKE ").push_bind(Arg::Pattern(text.clone()));
@@ -62,6 +65,9 @@ pub fn check_operator<'c>(
 /// The text or the list of texts of a clause.
 pub fn text_value<'c>(clause: &'c Clause, what: &str) -> Result<&'c Value, Fault> {
     match &clause.value {
+        Some(Value::Text(text)) if clause.operator == Operator::Rlike && regex::Regex::new(text).is_err() => {
+            Err(Fault::new("this is not a regular expression", clause.value_at))
+        }
         Some(value @ (Value::Text(_) | Value::List(_))) => Ok(value),
         Some(other) => Err(Fault::new(
             format!("{what} is compared with a quoted text such as 'my-value', not with {}", other.noun()),

@@ -16,13 +16,9 @@ async fn old_store(folder: &Path) -> StoreUri {
     let uri = empty_database().await;
     let store = StoreUri::parse(&uri, folder).unwrap();
     if let StoreUri::Sqlite(path) = &store {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true);
         // Rows come before the tables that they refer to.
-        let options = options.foreign_keys(false);
-        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-        let script = sqlx::raw_sql(include_str!("mlflow_3.5.1/sqlite.sql"));
-        script.execute(&mut connection).await.unwrap();
-        sqlx::Connection::close(connection).await.unwrap();
+        let script = format!("PRAGMA foreign_keys = false; {}", include_str!("mlflow_3.5.1/sqlite.sql"));
+        rusqlite::Connection::open(path).unwrap().execute_batch(&script).unwrap();
     } else {
         let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&uri).await.unwrap();
         let script = sqlx::raw_sql(include_str!("mlflow_3.5.1/postgres.sql"));
@@ -103,10 +99,7 @@ async fn strange_stores_are_not_upgraded() {
     let store = old_store(folder.path()).await;
     let change = async |sql: &str| {
         if let StoreUri::Sqlite(path) = &store {
-            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-            let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
-            sqlx::Connection::close(connection).await.unwrap();
+            rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
         } else {
             let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&store.shown()).await.unwrap();
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();

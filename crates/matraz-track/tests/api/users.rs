@@ -66,6 +66,35 @@ async fn every_route_says_what_it_needs() {
 }
 
 #[tokio::test]
+async fn every_route_is_in_the_document_and_the_reverse() {
+    let fixture = Fixture::new().await;
+    let document: Value = serde_json::from_str(&matraz_track::api::router::document()).unwrap();
+    let mut documented: Vec<(String, String)> = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if !matches!(method.as_str(), "get" | "post" | "put" | "patch" | "delete") {
+                continue;
+            }
+            documented.push((method.clone(), path.clone()));
+            // Every parameter of the path is described.
+            for name in path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()) {
+                let described = operation["parameters"].as_array().into_iter().flatten();
+                assert!(described.into_iter().any(|known| known["name"] == name), "{method} {path}: {name}");
+            }
+        }
+    }
+    let mut routed: Vec<(String, String)> = routes(&fixture.service.router())
+        .into_iter()
+        .filter(|(_, path)| !path.starts_with("/ajax-api") && path != "/api/{*path}" && path != "/openapi.json")
+        .filter(|(_, path)| !path.contains("/workspaces"))
+        .map(|(method, path)| (method.as_str().to_lowercase(), path.replace("{*", "{")))
+        .collect();
+    documented.sort();
+    routed.sort();
+    assert_eq!(routed, documented);
+}
+
+#[tokio::test]
 async fn who_does_not_sign_in_sees_nothing() {
     let fixture = Fixture::with_users(Permission::Read).await;
     for (method, path) in routes(&fixture.service.router()) {
@@ -319,5 +348,44 @@ async fn the_journal_holds_every_change_and_shows_when_it_was_altered() {
         session.run(Statement::new(sql)).await.unwrap();
         let found = journal::check(&mut session).await.unwrap().unwrap_err();
         assert!(found.contains(want), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn graphql_shows_each_what_it_may_see() {
+    let fixture = Fixture::with_users(Permission::NoPermissions).await;
+    users(&fixture, &["ann", "bob"]).await;
+    let experiment = made(&fixture, "ann", "experiments/create", json!({"name": "e"})).await;
+    let experiment = experiment["experiment_id"].as_str().unwrap().to_owned();
+    let run = made(&fixture, "ann", "runs/create", json!({"experiment_id": experiment, "run_name": "secret"})).await;
+    let run = run["run"]["info"]["run_id"].as_str().unwrap().to_owned();
+    let dataset = json!({"name": "d", "digest": "1", "source_type": "s", "source": "{}"});
+    made(&fixture, "ann", "runs/log-inputs", json!({"run_id": run, "datasets": [{"dataset": dataset}]})).await;
+    let queries = [
+        format!("query {{ mlflowGetRun(input: {{runId: \"{run}\"}}) {{ run {{ info {{ runName }} }} }} }}"),
+        format!("query {{ mlflowGetExperiment(input: {{experimentId: \"{experiment}\"}}) {{ experiment {{ name }} }} }}"),
+        format!("query {{ mlflowListArtifacts(input: {{runId: \"{run}\"}}) {{ rootUri }} }}"),
+        format!(
+            "query {{ mlflowGetMetricHistoryBulkInterval(input: {{runIds: [\"{run}\"], metricKey: \"m\"}}) {{ metrics {{ key }} }} }}"
+        ),
+        format!(
+            "mutation {{ mlflowSearchDatasets(input: {{experimentIds: [\"{experiment}\"]}}) {{ datasetSummaries {{ name }} }} }}"
+        ),
+    ];
+    for query in &queries {
+        for (who, sees) in [("bob", false), ("ann", true), ("admin", true)] {
+            let body = json!({"query": query});
+            let (status, answer) = fixture.call_as(who, Method::POST, "/graphql", body).await;
+            assert_eq!(status.as_u16(), 200, "{who} {answer}");
+            assert_eq!(answer["errors"], json!(null), "{who} {query}");
+            let found = answer["data"].as_object().unwrap().values().next().unwrap();
+            assert_eq!(found.is_null(), !sees, "{who}: {query}: {answer}");
+        }
+    }
+    // Searches leave out what must not be seen.
+    let query = format!("query {{ mlflowSearchRuns(input: {{experimentIds: [\"{experiment}\"]}}) {{ runs {{ info {{ runName }} }} }} }}");
+    for (who, count) in [("bob", 0), ("ann", 1)] {
+        let (_, answer) = fixture.call_as(who, Method::POST, "/graphql", json!({"query": query})).await;
+        assert_eq!(answer["data"]["mlflowSearchRuns"]["runs"].as_array().unwrap().len(), count, "{who}");
     }
 }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
 use super::{Backup, Old, Upgraded, check, fill, free_name, place};
+use crate::db::sqlite::{Options, Pool};
 use crate::db::{Head, Session, Statement, StoreUri};
 use crate::error::{Error, Result};
 
@@ -22,35 +20,23 @@ pub(super) async fn upgrade(path: &Path, to: Head, backup: &Backup) -> Result<Up
     if !check(&from, to, &store)? {
         return Ok(Upgraded { from: Some(from), to, backup: None });
     }
-    let pool = connect(path, &store).await?;
-    let done = upgrade_with(&pool, path, &store, &from, to, backup).await;
-    pool.close().await;
+    // Foreign keys name the new tables, not the renamed ones.
+    let options = Options::new(path).pragma("foreign_keys", "false").pragma("legacy_alter_table", "true");
+    let done = upgrade_with(&options, path, &store, &from, to, backup).await;
     Ok(Upgraded { backup: done?, from: Some(from), to })
 }
 
-async fn connect(path: &Path, store: &StoreUri) -> Result<SqlitePool> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(Duration::from_secs(20))
-        .foreign_keys(false)
-        // Foreign keys name the new tables, not the renamed ones.
-        .pragma("legacy_alter_table", "ON");
-    SqlitePoolOptions::new()
-        .max_connections(2)
-        .connect_with(options)
-        .await
-        .map_err(|source| Error::Open { store: store.clone(), source })
-}
-
 async fn upgrade_with(
-    pool: &SqlitePool,
+    options: &Options,
     path: &Path,
     store: &StoreUri,
     from: &str,
     to: Head,
     backup: &Backup,
 ) -> Result<Option<PathBuf>> {
-    let mut session = Session::sqlite(pool.begin_with("BEGIN IMMEDIATE").await?);
+    let pool = Pool::open(options.clone(), 1)
+        .map_err(|source| Error::Open { store: store.clone(), source: source.into() })?;
+    let mut session = Session::sqlite(pool.write().await?);
     // Another process may have been quicker.
     let row = session.row(Statement::new("SELECT version_num FROM alembic_version")).await?;
     if row.map(|row| row.text(0)).transpose()?.as_deref() != Some(from) {
@@ -58,7 +44,7 @@ async fn upgrade_with(
     }
     let copy = match backup {
         Backup::No => None,
-        Backup::In(_) => Some(back_up(pool, path, from).await?),
+        Backup::In(_) => Some(back_up(options, path, from)?),
     };
     let old = put_aside(&mut session, store, from).await?;
     session.script(to.sqlite()).await?;
@@ -73,12 +59,11 @@ async fn upgrade_with(
 
 /// Writes a copy beside the file while the write lock is held: a snapshot by SQLite itself, so that what is in a
 /// write-ahead log is in it too.
-async fn back_up(pool: &SqlitePool, path: &Path, from: &str) -> Result<PathBuf> {
+fn back_up(options: &Options, path: &Path, from: &str) -> Result<PathBuf> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
     let copy = free_name(folder, &format!("{stem}.{from}"), "backup");
-    let mut reader = pool.acquire().await?;
-    sqlx::query("VACUUM INTO $1").bind(copy.display().to_string()).execute(&mut *reader).await?;
+    options.connect()?.execute("VACUUM INTO ?", [copy.display().to_string()])?;
     Ok(copy)
 }
 

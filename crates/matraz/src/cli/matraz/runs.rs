@@ -12,6 +12,8 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::cli::CliError;
+use crate::cli::mlflow::runs as mlflow;
+use crate::cli::mlflow::store::View;
 use crate::cli::table::{self, figure, numbers, words};
 use crate::exit::Exit;
 use crate::project::Project;
@@ -31,6 +33,15 @@ pub struct Args {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    #[command(flatten)]
+    OfProject(OfProject),
+    #[command(flatten)]
+    One(mlflow::One),
+}
+
+/// The commands that know pipelines and their runs.
+#[derive(Subcommand, Debug)]
+enum OfProject {
     /// List runs, newest first
     #[command(visible_alias = "ls")]
     List {
@@ -43,6 +54,12 @@ enum Command {
         /// How many at most
         #[arg(short = 'n', long, default_value_t = 20)]
         limit: usize,
+        /// All runs of the experiment with this id, in MLflow's table
+        #[arg(long, value_name = "ID", conflicts_with_all = ["all", "filter", "limit", "experiment"])]
+        experiment_id: Option<String>,
+        /// Which runs of that experiment
+        #[arg(long, default_value = "active_only", requires = "experiment_id")]
+        view: View,
     },
     /// Show one run: parameters, metrics, tags
     Show {
@@ -67,21 +84,31 @@ enum Command {
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    match args.command {
+        Command::OfProject(OfProject::List { experiment_id: Some(id), view, .. }) => {
+            mlflow::list(&id, view, args.json, app)
+        }
+        Command::OfProject(command) => of_project(command, args.experiment.as_deref(), args.json, app),
+        Command::One(command) => mlflow::run_one(command, app),
+    }
+}
+
+fn of_project(command: OfProject, named: Option<&str>, json: bool, app: &App) -> Result<Exit, Failure> {
     let project = Project::here(app)?;
-    let experiment = project.experiment(app, args.experiment.as_deref());
-    if matches!(args.command, Command::List { .. }) && !project.target.exists() {
-        list(&[], &experiment, false, args.json, app);
+    let experiment = project.experiment(app, named);
+    if matches!(command, OfProject::List { .. }) && !project.target.exists() {
+        list(&[], &experiment, false, json, app);
         return Ok(Exit::OK);
     }
     let tracker = project.tracker()?;
     let state_dir = project.root.join(matraz_data::repo::DVC_DIR).join("tmp/matraz");
     // Where the store can only be read, the runs of a killed process stay open.
     let _ = matraz_loop::record::end_unfinished(&tracker, &project.target, &state_dir);
-    match args.command {
-        Command::List { all, filter, limit } => {
+    match command {
+        OfProject::List { all, filter, limit, .. } => {
             // Runs in files were made before there was a pipeline here: all of them are shown.
             let in_files = matches!(&project.target, Target::Embedded { store: StoreUri::Folder(_), .. });
-            let everywhere = in_files && args.experiment.is_none();
+            let everywhere = in_files && named.is_none();
             let kind = (!all && !everywhere).then(|| format!("tags.`{}` = 'pipeline'", tag::KIND));
             // The user's own words come first, so that an error's caret stands where the user looks.
             let filter: Vec<String> = filter.into_iter().chain(kind).collect();
@@ -93,17 +120,17 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
                 Some(runs) => runs.search(&filter.join(" AND "), limit)?,
                 None => Vec::new(),
             };
-            list(&found, &experiment, all, args.json, app);
+            list(&found, &experiment, all, json, app);
         }
-        Command::Show { run } => {
+        OfProject::Show { run } => {
             let run = Runs::existing(&tracker, &experiment)?.find_or_latest(run.as_deref())?;
-            if args.json { app.out.json(&json!(run)) } else { show(&run, app) }
+            if json { app.out.json(&json!(run)) } else { show(&run, app) }
         }
-        Command::Gc(gc) => {
+        OfProject::Gc(gc) => {
             drop(tracker);
-            return super::runs_gc::run(gc, project.target, args.json, app);
+            return super::runs_gc::run(gc, project.target, json, app);
         }
-        Command::Compare { runs: names, metric, all, md } => {
+        OfProject::Compare { runs: names, metric, all, md } => {
             let runs = Runs::existing(&tracker, &experiment)?;
             let chosen = if names.is_empty() {
                 let mut last = runs.pipelines(2)?;
@@ -123,7 +150,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
                 return Err(CliError::Usage { message, hint }.into());
             }
             let comparison = compare::compare(&chosen, metric.as_deref());
-            if args.json {
+            if json {
                 app.out.json(&json!(comparison));
             } else {
                 app.out.result(&comparison_table(&comparison, metric.as_deref(), all, md));

@@ -31,6 +31,13 @@ enum Command {
         #[arg(short, long, default_value = "active_only")]
         view: View,
     },
+    #[command(flatten)]
+    One(One),
+}
+
+/// The commands about one run.
+#[derive(Subcommand, Debug)]
+pub enum One {
     /// Print everything about a run as JSON
     Describe {
         /// The run
@@ -59,17 +66,17 @@ enum Command {
         trace_id: Vec<String>,
     },
     /// Create a run and end it at once
-    #[command(group = ArgGroup::new("experiment"))]
+    #[command(group = ArgGroup::new("where"))]
     Create(Create),
 }
 
 #[derive(clap::Args, Debug)]
-struct Create {
+pub struct Create {
     /// The id of the experiment [default: MLFLOW_EXPERIMENT_ID]
-    #[arg(long, group = "experiment")]
+    #[arg(long, group = "where")]
     experiment_id: Option<String>,
     /// The name of the experiment, which is made when it is not there
-    #[arg(long, group = "experiment")]
+    #[arg(long, group = "where")]
     experiment_name: Option<String>,
     /// A name for people
     #[arg(long)]
@@ -107,26 +114,33 @@ impl Ended {
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let store = Store::open(app, matches!(args.command, Command::Create(_)))?;
-    let said = match args.command {
-        Command::List { experiment_id, view } => list(&store, &experiment(experiment_id, app)?, view)?,
-        Command::Describe { run_id } => {
+    match args.command {
+        Command::List { experiment_id, view } => list(&experiment(experiment_id, app)?, view, false, app),
+        Command::One(command) => run_one(command, app),
+    }
+}
+
+/// Runs a command about one run.
+pub fn run_one(command: One, app: &App) -> Result<Exit, Failure> {
+    let store = Store::open(app, matches!(command, One::Create(_)))?;
+    let said = match command {
+        One::Describe { run_id } => {
             let answer = store.get("runs/get", &[("run_id", &run_id)])?;
             indented_json(&describe(answer.get("run").unwrap_or(&Json::Null)), 4)
         }
-        Command::Delete { run_id } => {
+        One::Delete { run_id } => {
             store.post("runs/delete", &json!({ "run_id": run_id }))?;
             format!("Run with ID {run_id} has been deleted.")
         }
-        Command::Restore { run_id } => {
+        One::Restore { run_id } => {
             store.post("runs/restore", &json!({ "run_id": run_id }))?;
             format!("Run with id {run_id} has been restored.")
         }
-        Command::LinkTraces { run_id, trace_id } => {
+        One::LinkTraces { run_id, trace_id } => {
             store.post("traces/link-to-run", &json!({"trace_ids": trace_id, "run_id": run_id}))?;
             format!("Successfully linked {} trace(s) to run '{run_id}'", trace_id.len())
         }
-        Command::Create(new) => create(&store, new, app)?,
+        One::Create(new) => create(&store, new, app)?,
     };
     app.out.result(&said);
     Ok(Exit::OK)
@@ -139,10 +153,16 @@ fn experiment(given: Option<String>, app: &App) -> Result<String, Failure> {
     })
 }
 
-fn list(store: &Store, experiment_id: &str, view: View) -> Result<String, Failure> {
+/// Lists the runs of an experiment in MLflow's table, or as JSON.
+pub fn list(experiment_id: &str, view: View, as_json: bool, app: &App) -> Result<Exit, Failure> {
+    let store = Store::open(app, false)?;
     let body =
         json!({"experiment_ids": [experiment_id], "run_view_type": view.wire_name(), "max_results": 1000});
     let runs = store.search("runs/search", &body, "runs", 1000)?;
+    if as_json {
+        app.out.json(&json!(runs));
+        return Ok(Exit::OK);
+    }
     let row = |run: &Json| {
         let started = run.pointer("/info/start_time").and_then(Json::as_i64);
         let tags = pairs(run, &["data", "tags"]);
@@ -156,7 +176,8 @@ fn list(store: &Store, experiment_id: &str, view: View) -> Result<String, Failur
     let mut rows: Vec<Vec<String>> = runs.iter().map(row).collect();
     // MLflow's order: by the cells as they are shown, the latest first.
     rows.sort_by(|a, b| b.cmp(a));
-    Ok(table(&["Date", "Name", "ID"], &rows))
+    app.out.result(&table(&["Date", "Name", "ID"], &rows));
+    Ok(Exit::OK)
 }
 
 fn local_time(time: Timestamp) -> String {
