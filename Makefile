@@ -49,7 +49,7 @@ $(DEBUG): FORCE ui
 test-rust: $(DEBUG) python postgres
 	MATRAZ_PYTHON=$(PYTHON) cargo test --workspace --locked
 
-test-interop: $(DEBUG) python
+test-interop: $(DEBUG) python browser
 	@scripts/old-client.sh $(PYTHON) $(OLD_CLIENT) tests/old-client.txt
 	MATRAZ=$(DEBUG) OLD_CLIENT=$(OLD_CLIENT) $(PYTHON) -m pytest -q tests/interop
 

@@ -33,6 +33,18 @@ found = client.get_run(run_id)
 version = mlflow.register_model(f"runs:/{run_id}/model", "old")
 client.transition_model_version_stage("old", version.version, "Production", archive_existing_versions=True)
 client.set_registered_model_alias("old", "best", version.version)
+
+
+@mlflow.trace
+def double(number):
+    with mlflow.start_span("inner") as span:
+        span.set_outputs(2 * number)
+    return 2 * number
+
+
+double(4)
+[trace] = client.search_traces([mlflow.get_experiment_by_name("with an old client").experiment_id])
+client.set_trace_tag(trace.info.request_id, "seen", "yes")
 loaded = [mlflow.sklearn.load_model(f"models:/old/{name}") for name in ("Production", "1")]
 loaded.append(mlflow.pyfunc.load_model("models:/old@best"))
 answers = [[bool(answer) for answer in model.predict(rows)] for model in loaded]
@@ -48,6 +60,8 @@ print(
             "stages": [one.version for one in client.get_latest_versions("old", ["Production"])],
             "same": answers[0] == answers[1] == answers[2],
             "searched": len(mlflow.search_runs(filter_string="metrics.m > 1 AND tags.t = 'v'")),
+            "spans": [(span.name, span.outputs) for span in trace.data.spans],
+            "seen": client.get_trace(trace.info.request_id).info.tags["seen"],
             "history": [point.step for point in client.get_metric_history(run_id, "m")],
         }
     )

@@ -29,5 +29,7 @@ def test_a_training_script_of_mlflow_2(server, environment):
         "stages": ["1"],
         "same": True,
         "searched": 1,
+        "spans": [["double", 8], ["inner", 8]],
+        "seen": "yes",
         "history": [2],
     }
