@@ -53,7 +53,9 @@ fn main() {
             let mut history = connection.prepare_cached(HISTORY).unwrap();
             for _ in 0..rows {
                 let key = format!("m{rows}-{}", step % 10);
-                history.execute(params![RUN, key, step as f64 * 0.5, 1_700_000_000_000 + step, step, false]).unwrap();
+                history
+                    .execute(params![RUN, key, step as f64 * 0.5, 1_700_000_000_000 + step, step, false])
+                    .unwrap();
                 step += 1;
             }
             let mut latest = connection.prepare_cached(LATEST).unwrap();

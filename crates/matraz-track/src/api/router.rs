@@ -9,9 +9,9 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    artifact_proxy, artifacts, assessments, evaluation_datasets, experiments, graphql, logged_models, metrics,
-    model_versions, otlp, registered_models, roles, run_data, run_inputs, runs, security, server_info,
-    trace_links, trace_metrics, traces, traces_v2, unoffered, users, webhooks,
+    artifact_proxy, artifacts, assessments, evaluation_datasets, experiments, graphql, logged_models,
+    metrics, model_versions, otlp, registered_models, roles, run_data, run_inputs, runs, security,
+    server_info, trace_links, trace_metrics, traces, traces_v2, unoffered, users, webhooks,
 };
 use crate::auth::gate;
 use crate::service::Service;

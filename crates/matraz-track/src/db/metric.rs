@@ -111,22 +111,23 @@ pub(crate) async fn history(
     limit: i64,
     offset: i64,
 ) -> Result<Vec<Metric>> {
-    let mut statement = Statement::built(
-        "SELECT value, timestamp, step, is_nan FROM metrics WHERE run_uuid = $1 AND key = $2 \
-         ORDER BY timestamp, step, value",
-    )
-    .bind(run_id)
-    .bind(key);
+    let mut statement = Statement::built("SELECT value, timestamp, step, is_nan FROM metrics WHERE ");
+    push_range(&mut statement, run_id, key, None);
     let limit = if limit < 0 { i64::MAX } else { limit };
-    statement.push(" LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(offset);
+    statement
+        .push(" ORDER BY timestamp, step, value LIMIT ")
+        .push_bind(limit)
+        .push(" OFFSET ")
+        .push_bind(offset);
     session.rows(statement).await?.iter().map(|row| point(row, key, 0)).collect()
 }
 
+/// The condition on a series. Steps are always bounded: without that SQLite takes another index, and walks through the
+/// points that all runs have of the key.
 fn push_range(statement: &mut Statement, run_id: &str, key: &str, steps: Option<(i64, i64)>) {
+    let (first, last) = steps.unwrap_or((i64::MIN, i64::MAX));
     statement.push("run_uuid = ").push_bind(run_id).push(" AND key = ").push_bind(key);
-    if let Some((first, last)) = steps {
-        statement.push(" AND step >= ").push_bind(first).push(" AND step <= ").push_bind(last);
-    }
+    statement.push(" AND step >= ").push_bind(first).push(" AND step <= ").push_bind(last);
 }
 
 /// How many points a series has between two steps.
@@ -162,4 +163,24 @@ pub(crate) async fn places(
     statement.push(" AND (place - 1 - ").push_bind(large).push(") % ").push_bind(small_size).push(" = 0)");
     statement.push(" ORDER BY place");
     session.rows(statement).await?.iter().map(|row| point(row, key, 0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Db, Head, StoreUri};
+
+    #[tokio::test]
+    async fn a_series_is_found_by_its_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StoreUri::Sqlite(folder.path().join("x.db"));
+        let db = Db::open(&store, Head::default()).await.unwrap();
+        let mut statement =
+            Statement::built("EXPLAIN QUERY PLAN SELECT value, timestamp, step, is_nan FROM metrics WHERE ");
+        push_range(&mut statement, "r", "k", None);
+        statement.push(" ORDER BY timestamp, step, value");
+        let plan = db.read().await.unwrap().rows(statement).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.text(3).unwrap()).collect();
+        assert!(plan[0].contains("(run_uuid=? AND key=? AND step>? AND step<?)"), "{plan:?}");
+    }
 }

@@ -132,7 +132,9 @@ fn plain(value: &Json, kind: Value) -> Result<Json, String> {
     };
     match kind {
         _ if fits => Ok(value.clone()),
-        Value::Text | Value::Texts => Err(format!("String cannot represent a non string value: {}", shown(value))),
+        Value::Text | Value::Texts => {
+            Err(format!("String cannot represent a non string value: {}", shown(value)))
+        }
         Value::Int => Err(format!("Int cannot represent non-integer value: {}", shown(value))),
         Value::Long => Err(format!("LongString cannot represent the value {}", shown(value))),
         Value::Name => match value.as_str() {
