@@ -38,7 +38,7 @@ def inputs(run, context):
     return {
         entry.dataset.name: entry.dataset.digest
         for entry in run.inputs.dataset_inputs
-        if {tag.key: tag.value for tag in entry.tags} == {"mlflow.data.context": context}
+        if {tag.key: tag.value for tag in entry.tags}["mlflow.data.context"] == context
     }
 
 

@@ -169,8 +169,21 @@ test("the run page tells what the run was", async () => {
   }
   const stages = page.getByRole("region", { name: "Stages" }).locator("li");
   assert.ok((await stages.count()) >= 1, "the pipeline's stages are listed");
+  await page.getByRole("region", { name: "Lineage" }).getByText("Behind it").waitFor();
+  await page.getByRole("region", { name: "Lineage" }).getByRole("link").first().waitFor();
   await assertSound("the run page");
   await picture(page, join(shots, "run-light.png"), { fullPage: true });
+});
+
+test("data lead to the runs that read them", async () => {
+  await page.getByRole("region", { name: "Data" }).getByRole("link").first().click();
+  await page.waitForURL("**/data/*");
+  await page.getByRole("region", { name: "Lineage" }).getByRole("link", { name: /run / }).first().waitFor();
+  await assertSound("the data page");
+  await picture(page, join(shots, "data-light.png"));
+  await page.goBack();
+  await page.waitForURL("**/runs/*");
+  await settle(page);
 });
 
 test("metrics are shown", async () => {
@@ -236,6 +249,9 @@ test("models lead to their versions and back to the run", async () => {
   await champion.locator("th a").click();
   await page.getByRole("heading", { name: /^Version \d+$/ }).waitFor();
   await page.getByRole("region", { name: "Run" }).getByRole("link").first().waitFor();
+  const lineage = page.getByRole("region", { name: "Lineage" });
+  await lineage.getByText("@champion").waitFor();
+  await lineage.getByRole("link", { name: /^pipeline run / }).first().waitFor();
   await assertSound("the version page");
   await picture(page, join(shots, "version-light.png"), { fullPage: true });
   await page.getByRole("region", { name: "Run" }).getByRole("link").first().click();

@@ -74,10 +74,18 @@ const version = createRoute({
   component: lazyRouteComponent(() => import("./models/VersionPage"), "VersionPage"),
 });
 
+const data = createRoute({
+  getParentRoute: () => root,
+  path: "data/$digest",
+  component: lazyRouteComponent(() => import("./lineage/DataPage"), "DataPage"),
+  remountDeps: ({ params }) => params.digest,
+});
+
 const routeTree = root.addChildren([
   home,
   experiments.addChildren([experimentList, experiment.addChildren([runTable, run])]),
   compare,
+  data,
   models.addChildren([modelList, model.addChildren([versionList, version])]),
 ]);
 

@@ -2,6 +2,7 @@
 //!
 //! Reading goes through `gix`, all of it in this file; adding to the index is left to the `git` program.
 
+mod compare;
 mod worktree;
 
 use std::collections::BTreeMap;

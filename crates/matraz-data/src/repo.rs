@@ -285,7 +285,9 @@ impl Repo {
             writes.push(self.cache_dir());
         }
         let note = Note { path: self.lock_note(), writes };
-        Ok(lock::acquire(&path, Some(note), LOCK_PATIENCE, stop, &mut waiting)?)
+        let lock = lock::acquire(&path, Some(note), LOCK_PATIENCE, stop, &mut waiting)?;
+        crate::cache::projects::register(self);
+        Ok(lock)
     }
 
     /// Where the holder of the lock says who it is.

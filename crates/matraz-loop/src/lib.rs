@@ -8,18 +8,22 @@
 //! Monitoring (profiles, drift) will join here too: its crate is to stand beside `matraz-serve`, and a file here
 //! will tie a deployment's drift to the run that made its model.
 
+pub mod adopt;
 pub mod compare;
 pub mod environment;
 pub mod error;
+pub mod explain;
 pub mod gate;
 pub mod lineage;
 pub mod model_uri;
 pub mod promote;
 pub mod record;
 pub mod reproduce;
+pub mod roots;
 pub mod run;
 pub mod settings;
 pub mod tracker;
+pub mod verify;
 
 pub use error::{Error, Result};
 pub use settings::{Settings, experiment_name};

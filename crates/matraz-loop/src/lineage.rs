@@ -16,6 +16,7 @@ use serde::Serialize;
 
 pub use commits::recorded_in;
 pub use store::Store;
+pub(crate) use subject::resolve_run;
 pub use subject::{Subject, resolve};
 pub use walk::trace;
 

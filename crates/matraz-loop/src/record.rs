@@ -10,6 +10,7 @@
 mod artifacts;
 mod committed;
 mod facts;
+mod once;
 mod pipeline;
 mod plots;
 mod recorder;
@@ -21,6 +22,7 @@ mod unfinished;
 mod untracked;
 mod write;
 
+pub(crate) use facts::UNCOMMITTED;
 pub use facts::{Context, Facts};
 pub use recorder::{End, Recorded, Recorder};
 pub use unfinished::end_unfinished;
@@ -28,4 +30,24 @@ pub use unfinished::end_unfinished;
 /// The numbers of a metrics file under the names that a run has them by.
 pub(crate) fn metrics_of(values: &matraz_base::Value) -> impl Iterator<Item = (String, f64)> {
     write::metrics(values).into_iter().map(|point| (point.key, point.value))
+}
+
+/// The parameters of a lock entry under the names that a run has them by.
+pub(crate) fn params_of(entry: &matraz_data::stage::LockEntry) -> indexmap::IndexMap<String, String> {
+    write::params(entry)
+}
+
+/// Ties data to a run that is there already, as read and as made.
+pub(crate) fn write_datasets(
+    tracker: &crate::Tracker,
+    run_id: &str,
+    read: &[&matraz_data::stage::LockedItem],
+    made: &[&matraz_data::stage::LockedItem],
+) -> crate::Result<()> {
+    write::datasets(tracker, run_id, read, made, &[])
+}
+
+/// Whether a file is part of a program by its name.
+pub(crate) fn is_code(path: &std::path::Path) -> bool {
+    untracked::is_code(path)
 }

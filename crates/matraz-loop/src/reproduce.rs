@@ -13,6 +13,7 @@ use matraz_data::Repo;
 use serde::Serialize;
 
 pub use judge::judge;
+pub(crate) use prepare::environment;
 pub use prepare::{pipeline_run, prepare, tidy_up};
 
 use crate::environment::Difference;

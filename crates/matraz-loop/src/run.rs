@@ -46,6 +46,10 @@ pub mod tag {
     pub const PARAM_MISMATCH: &str = "matraz.param_mismatch";
     /// On a pipeline run: what of the uncommitted code is not kept with the run, and why.
     pub const WITHHELD: &str = "matraz.git.withheld";
+    /// On a run that was there before Matraz: `proven` when hashes tie it to data or its commit is known, else `unproven`.
+    pub const ADOPTED: &str = "matraz.adopted";
+    /// On such a run: what it says of itself and nothing proves, line by line.
+    pub const UNPROVEN: &str = "matraz.adopted.unproven";
     /// MLflow: the run above this one.
     pub const PARENT: &str = "mlflow.parentRunId";
     /// MLflow: the commit.

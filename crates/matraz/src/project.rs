@@ -30,10 +30,15 @@ impl Project {
     /// The project that the command is called in.
     pub fn here(app: &App) -> Result<Self, Failure> {
         let root = root(&app.cwd).unwrap_or_else(|| app.cwd.clone());
-        let settings = Settings::load(&root)?.unwrap_or_default();
+        Self::at(app, &root)
+    }
+
+    /// The project whose root is `root`.
+    pub fn at(app: &App, root: &Path) -> Result<Self, Failure> {
+        let settings = Settings::load(root)?.unwrap_or_default();
         let uri = text(app.env.mlflow_tracking_uri.as_ref());
-        let target = Target::resolve(&root, &settings, uri.as_deref(), remote_options(app))?;
-        Ok(Self { root, settings, target })
+        let target = Target::resolve(root, &settings, uri.as_deref(), remote_options(app))?;
+        Ok(Self { root: root.to_path_buf(), settings, target })
     }
 
     /// The project at `root`, if its reproductions are recorded: `matraz.yaml` has a section `tracking`, or, in

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod lineage;
 mod listen;
 mod patience;
 pub mod ui;

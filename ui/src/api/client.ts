@@ -3,6 +3,9 @@
 /** Root of the API that browsers use. */
 export const API_ROOT = "/ajax-api/2.0/mlflow";
 
+/** Root of the API that MLflow does not have. */
+const OWN_ROOT = "/ajax-api/2.0/matraz";
+
 /** What went wrong with a call, in the server's own words where it had any. */
 export class ApiError extends Error {
   /** HTTP status, or 0 when the server could not be reached. */
@@ -85,6 +88,11 @@ async function json<T>(response: Response): Promise<T> {
 
 export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   return json<T>(await request(`${API_ROOT}/${path}${queryString(query)}`, { signal }));
+}
+
+/** Like `get`, for what this server answers and MLflow does not. */
+export async function getOwn<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  return json<T>(await request(`${OWN_ROOT}/${path}${queryString(query)}`, { signal }));
 }
 
 export async function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {

@@ -3,6 +3,7 @@ import { Link, getRouteApi } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { getModel, getModelVersion, type ModelVersion } from "../api/model";
 import { COMMIT_TAG } from "../api/run";
+import { LineagePanel } from "../lineage/LineagePanel";
 import { exactNumber, shortNumber } from "../format/number";
 import { Command, ShortId } from "../part/Copy";
 import { AliasMark, Ago, StatusMark } from "../part/Marks";
@@ -80,6 +81,7 @@ export function VersionPage() {
             <Command>{`matraz models serve -m ${reference}`}</Command>
             <Command>{`mlflow.pyfunc.load_model("${reference}")`}</Command>
           </section>
+          <LineagePanel subject={`models:/${name}/${version}`} />
           {query.data.run_id ? (
             <SourceRun runId={query.data.run_id}>
               <Tags version={query.data} />

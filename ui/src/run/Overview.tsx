@@ -19,6 +19,7 @@ import {
 } from "../api/run";
 import { bytes, exactNumber, shortNumber } from "../format/number";
 import { duration } from "../format/time";
+import { LineagePanel } from "../lineage/LineagePanel";
 import { ShortId } from "../part/Copy";
 import { Ago } from "../part/Marks";
 import { useNow } from "../part/now";
@@ -152,6 +153,7 @@ export function Overview({ run }: { run: Run }) {
             rows={params.map(([key, value]) => ({ key, value: <span title={value}>{value}</span> }))}
           />
           <Data run={run} />
+          <LineagePanel subject={`runs:/${run.id}`} />
           <KeyTable
             title="Tags"
             empty="This run has no further tags."
@@ -205,7 +207,9 @@ function Data({ run }: { run: Run }) {
             {inputs.map((input) => (
               <tr key={`${input.name}/${input.digest}`}>
                 <th scope="row" title={input.name}>
-                  {input.name}
+                  <Link to="/data/$digest" params={{ digest: readDigest(input) }} className="quiet">
+                    {input.name}
+                  </Link>
                 </th>
                 <td className="muted">{input.context}</td>
                 <td>

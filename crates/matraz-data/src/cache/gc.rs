@@ -34,6 +34,28 @@ pub struct Options {
     pub skip_failed: bool,
     /// Look for the newest use of each object that goes.
     pub owners: bool,
+    /// What is needed by others than this project's workspace and commits.
+    pub roots: Vec<Root>,
+}
+
+/// An object that is needed, and what needs it. Of a folder all files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// The object.
+    pub object: Object,
+    /// Who needs it, for people.
+    pub why: String,
+}
+
+/// An object that only a root keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The object.
+    pub object: Object,
+    /// Bytes.
+    pub size: u64,
+    /// Who needs it.
+    pub why: String,
 }
 
 /// A place that is cleaned.
@@ -82,6 +104,8 @@ pub struct Sweep {
 pub struct Plan {
     /// Place by place.
     pub sweeps: Vec<Sweep>,
+    /// What stays in the cache for the roots alone.
+    pub kept: Vec<Kept>,
 }
 
 impl Plan {
@@ -118,6 +142,9 @@ pub fn plan(
             used.entry(remote).or_default().extend(objects);
         }
     }
+    let own: HashSet<Object> = used.values().flatten().copied().collect();
+    let needed = needed(repo, &options.roots, &own)?;
+    used.entry(None).or_default().extend(needed.keys().copied());
     let mut kept: HashSet<Object> = used.values().flatten().copied().collect();
     let remotes =
         if options.cloud || options.not_in_remote { by_location(repo, options, used)? } else { Vec::new() };
@@ -131,6 +158,14 @@ pub fn plan(
     let mut plan = Plan::default();
     for legacy in [false, true] {
         plan.sweeps.push(sweep(Place::Cache { legacy }, repo.cache_dir(), legacy, &kept)?);
+    }
+    let cache = super::Cache::open(repo);
+    for (object, why) in &needed {
+        if kept.contains(object)
+            && let Ok(meta) = std::fs::metadata(cache.path(object))
+        {
+            plan.kept.push(Kept { object: *object, size: meta.len(), why: why.clone() });
+        }
     }
     if options.cloud {
         for (remote, kept) in &remotes {
@@ -149,6 +184,28 @@ pub fn plan(
         }
     }
     Ok(plan)
+}
+
+/// What the roots need and the project itself does not use: with folders all files in them, as far as their listings are
+/// here.
+fn needed(repo: &Repo, roots: &[Root], own: &HashSet<Object>) -> Result<IndexMap<Object, String>> {
+    let mut cache = super::Cache::open(repo);
+    let mut needed = IndexMap::new();
+    for root in roots {
+        if own.contains(&root.object) || needed.contains_key(&root.object) {
+            continue;
+        }
+        needed.insert(root.object, root.why.clone());
+        if root.object.digest.is_dir()
+            && let Some(tree) = cache.tree(&root.object)?
+        {
+            let files = tree.entries().iter().map(|entry| root.object.file_of(entry.digest));
+            for file in files.filter(|file| !own.contains(file)) {
+                needed.entry(file).or_insert_with(|| root.why.clone());
+            }
+        }
+    }
+    Ok(needed)
 }
 
 /// The remotes that are concerned, each once though it may have several names, with the objects that use it. The default

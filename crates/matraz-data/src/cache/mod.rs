@@ -15,6 +15,7 @@ mod intake;
 mod link;
 mod migrate;
 mod place;
+pub mod projects;
 pub mod trash;
 pub mod used;
 

@@ -11,6 +11,19 @@ pub fn of_bytes(bytes: &[u8]) -> [u8; 16] {
     fast_md5::digest(bytes)
 }
 
+/// The MD5 of a stream.
+pub fn of_reader(reader: &mut dyn Read) -> io::Result<[u8; 16]> {
+    let mut hasher = fast_md5::Md5::new();
+    let mut piece = vec![0; LEGACY_PIECE];
+    loop {
+        let length = fill(reader, &mut piece)?;
+        hasher.update(&piece[..length]);
+        if length < LEGACY_PIECE {
+            return Ok(hasher.finalize());
+        }
+    }
+}
+
 /// How much DVC 2 read at a time. Each piece is judged on its own, so the digest depends on it.
 const LEGACY_PIECE: usize = 1 << 20;
 /// How much of a piece decides whether it is text.

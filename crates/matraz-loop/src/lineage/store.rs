@@ -17,7 +17,7 @@ const IDS: usize = 100;
 
 /// A registered version as lineage needs it.
 #[derive(Clone, Debug)]
-pub(super) struct Version {
+pub(crate) struct Version {
     pub model: String,
     pub version: String,
     pub run_id: String,
@@ -49,7 +49,7 @@ impl<'c> Store<'c> {
     }
 
     /// The runs that fit a filter, in all experiments, newest first.
-    pub(super) async fn runs(&self, filter: &str) -> Result<Vec<Run>> {
+    pub(crate) async fn runs(&self, filter: &str) -> Result<Vec<Run>> {
         let Some(client) = self.client else { return Ok(Vec::new()) };
         let experiments = self.experiments(client).await?;
         let mut runs = Vec::new();
@@ -78,7 +78,7 @@ impl<'c> Store<'c> {
     }
 
     /// The runs of these ids.
-    pub(super) async fn runs_of(&self, ids: &[String]) -> Result<Vec<Run>> {
+    pub(crate) async fn runs_of(&self, ids: &[String]) -> Result<Vec<Run>> {
         let mut runs = Vec::new();
         for piece in ids.chunks(IDS) {
             let list: Vec<String> = piece.iter().map(|id| format!("'{}'", quoted(id))).collect();
@@ -88,7 +88,7 @@ impl<'c> Store<'c> {
     }
 
     /// All versions of all registered models, with their aliases.
-    pub(super) async fn versions(&self) -> Result<&[Version]> {
+    pub(crate) async fn versions(&self) -> Result<&[Version]> {
         let Some(client) = self.client else { return Ok(&[]) };
         let versions = self.versions.get_or_try_init(|| read_versions(client)).await?;
         Ok(versions)

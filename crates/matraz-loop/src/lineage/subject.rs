@@ -68,6 +68,26 @@ pub async fn resolve(store: &Store<'_>, project: Option<(&Repo, &Path)>, text: &
     if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(Subject::Commit(text.to_ascii_lowercase()));
     }
+    by_name(store, text).await?.map(Subject::Run).ok_or_else(unknown)
+}
+
+/// The id of the run that is meant by `runs:/ID`, an id or the beginning of one, a run's name, or the version of a model.
+pub(crate) async fn resolve_run(store: &Store<'_>, text: &str) -> Result<Option<String>> {
+    if text.starts_with("models:/") {
+        let Some(Subject::Version { name, version, .. }) = model(store, text).await? else { return Ok(None) };
+        let versions = store.versions().await?;
+        let found = versions.iter().find(|one| one.model == name && one.version == version);
+        return Ok(found.map(|one| one.run_id.clone()).filter(|id| !id.is_empty()));
+    }
+    let word = text.strip_prefix("runs:/").unwrap_or(text);
+    match store.run(word).await? {
+        Some(run) => Ok(Some(run.id)),
+        None => by_name(store, word).await,
+    }
+}
+
+/// The run whose id begins so, or of that name.
+async fn by_name(store: &Store<'_>, text: &str) -> Result<Option<String>> {
     let is_hex = (4..32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut found = match is_hex {
         true => store.runs(&format!("attributes.run_id LIKE '{}%'", text.to_ascii_lowercase())).await?,
@@ -77,8 +97,8 @@ pub async fn resolve(store: &Store<'_>, project: Option<(&Repo, &Path)>, text: &
         found = store.runs(&format!("attributes.run_name = '{}'", quoted(text))).await?;
     }
     match found.len() {
-        0 => Err(unknown()),
-        1 => Ok(Subject::Run(found.swap_remove(0).id)),
+        0 => Ok(None),
+        1 => Ok(Some(found.swap_remove(0).id)),
         count => Err(Error::ManyRuns { reference: text.to_owned(), experiment: "*".into(), count }),
     }
 }

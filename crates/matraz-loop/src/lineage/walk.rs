@@ -478,6 +478,7 @@ fn run_node(run: &Run) -> Node {
     let mut facts = IndexMap::new();
     facts.insert("status".to_owned(), run.status.to_lowercase());
     facts.insert("started".to_owned(), when(run.start_time));
+    facts.insert("experiment_id".to_owned(), run.experiment_id.clone());
     let kept = [
         (tag::KIND, "kind"),
         (tag::STAGE, "stage"),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use matraz_data::index::Index;
+use matraz_data::stage::LockedItem;
 use matraz_data::stage::address::join;
-use matraz_data::stage::{LOCK_FILE, LockedItem};
 use matraz_data::{Digest, Repo};
 
 /// The files of the last commit that say what data are, each read once.
@@ -15,8 +15,7 @@ pub(super) struct Committed {
 }
 
 impl Committed {
-    /// Whether the commit has the data: the `.dvc` or lock file that owns them names their digest there, or git itself has
-    /// them. `changed` says whether git sees changes at or below a path.
+    /// Whether the commit has the data: the `.dvc` file that owns them names their digest there, or git itself has them. `changed` says whether git sees changes at or below a path.
     pub fn has(
         &mut self,
         repo: &Repo,
@@ -30,13 +29,13 @@ impl Committed {
         let owner =
             index.stages.iter().find(|stage| stage.outs.iter().any(|out| path.starts_with(&out.path)));
         if let Some(stage) = owner {
+            // What the pipeline itself makes follows from what it reads.
+            if !stage.is_data() {
+                return true;
+            }
             let whole = stage.outs.iter().any(|out| out.path == path);
-            let file = match stage.is_data() {
-                true => stage.address.file.clone(),
-                false => stage.address.folder().join(LOCK_FILE),
-            };
             let digest = if whole { Some(digest) } else { owner_digest(stage, &path) };
-            return digest.is_some_and(|digest| self.names(git, commit, &file, &digest));
+            return digest.is_some_and(|digest| self.names(git, commit, &stage.address.file, &digest));
         }
         if digest.is_dir() {
             return git.is_tracked(&path).unwrap_or(false) && !changed(&item.path);

@@ -10,6 +10,8 @@ use super::secrets;
 use super::untracked::{self, Untracked};
 use crate::run::tag;
 
+/// What the difference from the commit is called where it is not kept with a run.
+pub(crate) const UNCOMMITTED: &str = "uncommitted changes";
 /// The longest diff that is kept with a run, in bytes.
 const LONGEST_DIFF: usize = 5 << 20;
 

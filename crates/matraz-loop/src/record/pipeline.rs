@@ -49,7 +49,7 @@ impl Recorder<'_> {
             .filter(|dep| !made.iter().any(|out| inside(&dep.path, &out.path)))
             .collect();
         let uncommitted = self.uncommitted(&recording.facts, &sources)?;
-        write::datasets(tracker, run, &sources, &made, &uncommitted)?;
+        write::datasets(tracker, &run.id, &sources, &made, &uncommitted)?;
         self.place_outputs(tracker, run, &made, |path| self.is_model(path))?;
         self.place_plots(tracker, run, &plots)?;
         for lock in lock_files(stages) {

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::artifacts;
 use super::committed::Committed;
-use super::facts::{Context, Facts, pair};
+use super::facts::{Context, Facts, UNCOMMITTED, pair};
 use super::unfinished::{self, Sign};
 use super::write::{self, OpenRun};
 use crate::environment::Environment;
@@ -204,7 +204,7 @@ impl<'r> Recorder<'r> {
         match facts.patch() {
             Ok("") => {}
             Ok(patch) => artifacts::text(tracker, run, artifact::DIFF, patch)?,
-            Err(why) => left_out.push(("uncommitted changes".into(), why)),
+            Err(why) => left_out.push((UNCOMMITTED.into(), why)),
         }
         for (name, path) in &facts.untracked.files {
             artifacts::file(tracker, run, &format!("{}/{name}", artifact::UNTRACKED), path)?;

@@ -2,39 +2,31 @@
 
 use indexmap::IndexMap;
 
-use super::recorder::Recording;
 use super::write::{OpenRun, Point};
 use crate::error::Result;
 use crate::run::{self, Run};
 use crate::tracker::Tracker;
 
-/// The parameters that the script of a stage logged with another value than the stage has: `rate: 0.1 by the script, 0.5
+/// The parameters that the scripts of a stage logged with another value than the stage has: `rate: 0.1 by the script, 0.5
 /// by the files`.
-pub(super) fn contradictions(
-    tracker: &Tracker,
-    recording: &Recording,
-    stage: &OpenRun,
-    params: &IndexMap<String, String>,
-) -> Result<Vec<String>> {
+pub(super) fn contradictions(scripts: &[Run], params: &IndexMap<String, String>) -> Vec<String> {
     let mut lines = Vec::new();
-    for run in runs_below(tracker, &recording.experiment_id, &stage.id)? {
-        for (key, logged) in &run.params {
-            match params.get(key) {
-                Some(value) if !same_value(value, logged) => {
-                    let line = format!("{key}: {logged} by the script, {value} by the files");
-                    if !lines.contains(&line) {
-                        lines.push(line);
-                    }
+    for (key, logged) in scripts.iter().flat_map(|run| &run.params) {
+        match params.get(key) {
+            Some(value) if !same_value(value, logged) => {
+                let line = format!("{key}: {logged} by the script, {value} by the files");
+                if !lines.contains(&line) {
+                    lines.push(line);
                 }
-                _ => {}
             }
+            _ => {}
         }
     }
-    Ok(lines)
+    lines
 }
 
 /// All runs below a run, whatever their depth.
-fn runs_below(tracker: &Tracker, experiment_id: &str, id: &str) -> Result<Vec<Run>> {
+pub(super) fn runs_below(tracker: &Tracker, experiment_id: &str, id: &str) -> Result<Vec<Run>> {
     let mut pending = vec![id.to_owned()];
     let mut found: Vec<Run> = Vec::new();
     while let Some(parent) = pending.pop() {

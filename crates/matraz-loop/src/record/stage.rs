@@ -4,11 +4,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use indexmap::IndexMap;
+use matraz_data::cache::Cache;
 use matraz_data::stage::{LockEntry, Stage};
 use serde_json::{Value as Json, json};
 
 use super::artifacts;
 use super::facts::pair;
+use super::once;
 use super::recorder::{Recorder, Recording};
 use super::results::Results;
 use super::script;
@@ -68,7 +70,8 @@ impl Recorder<'_> {
         recording.open.remove(&stage.address);
         let mut tags = tags.to_vec();
         let params = write::params(entry);
-        let contradictions = script::contradictions(&recording.tracker, recording, &run, &params)?;
+        let scripts = script::runs_below(&recording.tracker, &recording.experiment_id, &run.id)?;
+        let contradictions = script::contradictions(&scripts, &params);
         if !contradictions.is_empty() {
             for line in &contradictions {
                 let stage = stage.address.display(&self.repo.root);
@@ -86,8 +89,9 @@ impl Recorder<'_> {
         let rooted = self.rooted(stage, entry);
         let (read, made): (Vec<_>, Vec<_>) = (rooted.deps.iter().collect(), rooted.outs.iter().collect());
         let uncommitted = self.uncommitted(&recording.facts, &read)?;
-        write::datasets(tracker, &run, &read, &made, &uncommitted)?;
+        write::datasets(tracker, &run.id, &read, &made, &uncommitted)?;
         self.place_outputs(tracker, &run, &made, |_| true)?;
+        once::share(tracker, &mut Cache::open(self.repo), &scripts, &made)?;
         self.place_plots(tracker, &run, &plots)?;
         artifacts::text(tracker, &run, artifact::LOCK, &matraz_base::yaml::write(&entry.to_value()))?;
         if let Some(log) = log.filter(|log| log.is_file()) {

@@ -23,6 +23,15 @@ const CODE: [&str; 19] = [
 /// Endings of files that hold settings or text; they are kept when a stage names them.
 const SETTINGS: [&str; 4] = ["yaml", "yml", "json", "txt"];
 
+/// Whether a file is part of a program by its name.
+pub(super) fn is_code(path: &Path) -> bool {
+    CODE.contains(&ending(path).as_str())
+}
+
+fn ending(path: &Path) -> String {
+    path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
 /// What is kept of the untracked files, and what is not.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Untracked {
@@ -46,8 +55,7 @@ pub(super) fn collect(repo: &Repo, stages: &[&Stage]) -> Untracked {
         if !path.starts_with(&repo.root) || outs.iter().any(|out| path.starts_with(out)) {
             continue;
         }
-        let ending =
-            path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let ending = ending(&path);
         let is_named = named(&path);
         if !(CODE.contains(&ending.as_str())
             || is_named && (SETTINGS.contains(&ending.as_str()) || ending.is_empty()))

@@ -133,7 +133,7 @@ fn word(value: f64) -> &'static str {
 /// Writes data with their digests as dataset inputs of the run.
 pub(super) fn datasets(
     tracker: &Tracker,
-    run: &OpenRun,
+    run_id: &str,
     read: &[&LockedItem],
     made: &[&LockedItem],
     uncommitted: &[String],
@@ -142,7 +142,7 @@ pub(super) fn datasets(
         read.iter().filter_map(|item| dataset(item, "input", uncommitted.contains(&item.path))).collect();
     datasets.extend(made.iter().filter_map(|item| dataset(item, "output", false)));
     for piece in datasets.chunks(BATCH) {
-        let body = json!({"run_id": run.id, "datasets": piece});
+        let body = json!({"run_id": run_id, "datasets": piece});
         tracker.wait(tracker.client().post("runs/log-inputs", &body))?;
     }
     Ok(())

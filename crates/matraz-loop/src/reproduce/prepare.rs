@@ -16,6 +16,7 @@ use serde_json::Value as Json;
 use super::{Missing, Prepared, Ready};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::record;
 use crate::run::{self, Run, Runs, artifact, tag};
 use crate::tracker::Tracker;
 
@@ -57,7 +58,11 @@ pub fn prepare(
         lacks("the results", &format!("the run is {}", run.status.to_lowercase()));
     }
     for line in run.tag(tag::WITHHELD).into_iter().flat_map(str::lines) {
-        lacks(line, "it was not kept with the run");
+        match line.starts_with(record::UNCOMMITTED) {
+            true => lacks(line, "the changes were not kept with the run"),
+            // Perhaps no stage needs it; one that does will say so.
+            false => progress.warn(&format!("not kept with the run: {line}")),
+        }
     }
     let rows = read_json(tracker, run, artifact::STAGES)?;
     if rows.is_none() {

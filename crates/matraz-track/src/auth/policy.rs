@@ -108,6 +108,8 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/metrics", User),
     ("GET", "/openapi.json", User),
     ("GET", "/3.0/mlflow/server-info", Nothing),
+    // What belongs together; the answer is gathered in the caller's name.
+    ("GET", "/2.0/matraz/lineage", User),
     // Experiments.
     ("POST", "/2.0/mlflow/experiments/create", MakeExperiment),
     ("GET", "/2.0/mlflow/experiments/get", Experiment(Read)),

@@ -1,8 +1,10 @@
 //! Matraz's own grammar: DVC's verbs at the top level, MLflow's noun groups, and what only Matraz has.
 
+pub mod adopt;
 pub mod artifacts;
 pub mod completion;
 pub mod example;
+pub mod explain;
 pub mod gate;
 pub mod gc;
 pub mod init;
@@ -19,6 +21,7 @@ pub mod runs_gc;
 pub mod shims;
 pub mod tokens;
 pub mod users;
+pub mod verify;
 pub mod why;
 
 use clap::{Parser, Subcommand};
@@ -48,7 +51,9 @@ enum Command {
     Data(dvc::Shared),
     #[command(flatten)]
     Track(mlflow::Shared),
+    Adopt(adopt::Args),
     Artifacts(artifacts::Args),
+    Explain(explain::Args),
     Journal(journal::Args),
     Lineage(lineage::Args),
     Logs(logs::Args),
@@ -67,6 +72,7 @@ enum Command {
     Shims(shims::Args),
     Tokens(tokens::Args),
     Users(users::Args),
+    Verify(verify::Args),
     Why(why::Args),
 }
 
@@ -121,6 +127,9 @@ impl CommandLine for Cli {
             Command::Init(args) => init::run(args, app),
             Command::Gen(args) => reference::run(args, app),
             Command::Example(args) => example::run(args, app),
+            Command::Adopt(args) => adopt::run(args, app),
+            Command::Explain(args) => explain::run(args, app),
+            Command::Verify(args) => verify::run(args, app),
             Command::Artifacts(args) => artifacts::run(args, app),
             Command::Journal(args) => journal::run(args, app),
             Command::Lineage(args) => lineage::run(args, app),

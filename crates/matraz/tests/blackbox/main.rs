@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+mod adopt;
 mod bad_input;
 mod compare;
 mod data;
+mod explain;
 mod faults;
 mod frame;
 mod gate;
@@ -18,7 +20,9 @@ mod recording;
 mod reproduce;
 mod sources;
 mod state;
+mod stored_once;
 mod tracking;
 mod transfer;
+mod verify;
 mod workers;
 mod workspace;

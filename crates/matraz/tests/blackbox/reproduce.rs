@@ -114,5 +114,9 @@ fn secrets_are_not_kept_with_a_run() {
     let run = newest(&w);
     let kept = w.beside("store/artifacts/1").join(&run).join("artifacts/matraz/untracked");
     assert!(kept.join("helper.py").is_file() && !kept.join("upload.py").exists());
-    w.matraz(&["reproduce", &run]).ends_with(2).prints(&["upload.py", "not kept"]);
+    w.matraz(&["reproduce", &run]).succeeds().says(&["not kept with the run: upload.py"]);
+    // Changes with a secret in them are not kept at all.
+    w.write("train.sh", &format!("{}\n# {}{}\n", w.read("train.sh"), "AKIA", "IOSFODNN7EXAMPLE"));
+    w.matraz(&["repro"]).succeeds().says(&["not kept with the run: uncommitted changes"]);
+    w.matraz(&["reproduce", &newest(&w)]).ends_with(2).prints(&["uncommitted changes"]);
 }

@@ -7,15 +7,20 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use matraz_base::lock::Lock;
 use matraz_base::{Explain, Failure, Kind, Progress};
-use matraz_data::cache::gc::{self, Disposal, Options, Place, Plan};
+use matraz_data::cache::gc::{self, Disposal, Options, Place, Plan, Root};
+use matraz_data::cache::projects;
 use matraz_data::revisions::Which;
 use matraz_data::{Error, Repo};
+use matraz_loop::tracker::Target;
+use matraz_loop::{Tracker, roots};
 
 use super::project::Project;
 use super::repro::ask;
 use crate::app::App;
 use crate::cli::CliError;
 use crate::exit::Exit;
+use crate::names::Grammar;
+use crate::project as tracking;
 
 /// Remove objects that nothing uses from the cache, and from a remote if asked
 #[derive(clap::Args, Debug)]
@@ -79,7 +84,7 @@ pub struct Agreed {
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let Some(agreed) = prepare(&args, false, app)? else {
+    let Some(agreed) = prepare(&args, false, false, app)? else {
         if !std::io::stdin().is_terminal() {
             app.out.line("Are you sure you want to proceed? [y/n]: ");
         }
@@ -109,8 +114,10 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 }
 
 /// Checks the options, asks the user, and looks for garbage. `None` when the answer was no.
-pub fn prepare(args: &Args, owners: bool, app: &App) -> Result<Option<Agreed>, Failure> {
-    let options = args.options(owners)?;
+///
+/// `runs` says whether what only runs need is kept; what model versions need is kept in any case.
+pub fn prepare(args: &Args, owners: bool, runs: bool, app: &App) -> Result<Option<Agreed>, Failure> {
+    let mut options = args.options(owners)?;
     let project = if args.dry { Project::to_read(app)? } else { Project::open(app)? };
     let project = project.with_threads(args.jobs);
     let repo = &project.repo;
@@ -136,6 +143,7 @@ pub fn prepare(args: &Args, owners: bool, app: &App) -> Result<Option<Agreed>, F
             others.push((other, lock));
         }
     }
+    options.roots = roots(repo, runs, app)?;
     let accept = |folder: &Path| {
         let question = format!(
             "Missing cache for directory '{}'. Cache for files inside will be lost. Would you like to continue? Use \
@@ -148,6 +156,32 @@ pub fn prepare(args: &Args, owners: bool, app: &App) -> Result<Option<Agreed>, F
     let plan =
         gc::plan(repo, &projects, &options, &accept, &app.out, &app.interrupt).map_err(without_remote)?;
     Ok(Some(Agreed { project, plan, _others: others }))
+}
+
+/// What is needed besides what the project's workspace and commits use. `dvc gc` keeps the data behind model versions where
+/// `matraz.yaml` configures tracking, and otherwise removes what DVC removes.
+fn roots(repo: &Repo, runs: bool, app: &App) -> Result<Vec<Root>, Failure> {
+    let own = match app.grammar {
+        Grammar::Dvc => tracking::Project::tracked(app, &repo.root)?,
+        _ => Some(tracking::Project::at(app, &repo.root)?),
+    };
+    let mut stores: Vec<Target> = own.map(|project| project.target).into_iter().collect();
+    let mut found = Vec::new();
+    if app.grammar != Grammar::Dvc {
+        found.extend(projects::roots(repo, &app.out, &app.interrupt)?);
+        for other in projects::others(repo)? {
+            stores.push(tracking::Project::at(app, &other.root)?.target);
+        }
+    }
+    let mut seen = Vec::new();
+    for target in stores {
+        let address = target.address();
+        if target.exists() && !seen.contains(&address) {
+            seen.push(address);
+            found.extend(roots::collect(&Tracker::open_existing(target)?, runs)?);
+        }
+    }
+    Ok(found)
 }
 
 /// A remote that is not there is a fault of the settings here, where other commands of DVC take it for a failure.
@@ -200,6 +234,7 @@ impl Args {
             remote: self.remote.clone(),
             skip_failed: self.skip_failed,
             owners,
+            roots: Vec::new(),
         })
     }
 

@@ -23,6 +23,9 @@ use crate::exit::Exit;
 pub struct Args {
     #[command(flatten)]
     what: shared::Args,
+    /// Do not keep what only runs need; what model versions need is kept
+    #[arg(long)]
+    no_runs: bool,
     /// Free the space at once, without the trash
     #[arg(long)]
     delete: bool,
@@ -75,7 +78,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 
 fn collect(args: &Args, app: &App) -> Result<Exit, Failure> {
     let dry = args.what.dry;
-    let Some(agreed) = shared::prepare(&args.what, dry || args.json, app)? else {
+    let Some(agreed) = shared::prepare(&args.what, dry || args.json, !args.no_runs, app)? else {
         app.out.line("Nothing was removed. Use `-f` to go on without being asked.");
         return Ok(Exit::NO);
     };
@@ -94,8 +97,21 @@ fn collect(args: &Args, app: &App) -> Result<Exit, Failure> {
             "objects": plan.objects(),
             "bytes": plan.bytes(),
             "places": places(plan, &app.cwd),
+            "kept": plan.kept.iter().map(|kept| json!({
+                "object": kept.object.digest.to_text(), "size": kept.size, "why": kept.why,
+            })).collect::<Vec<_>>(),
         }));
         return Ok(Exit::OK);
+    }
+    if dry {
+        for kept in &plan.kept {
+            let size = HumanBytes(kept.size).to_string();
+            app.out.result(&format!("{size:>12}  {}  kept for {}", kept.object.digest.to_text(), kept.why));
+        }
+    } else if !plan.kept.is_empty() {
+        let kept = plan.kept.iter().map(|kept| kept.size).sum();
+        let (count, size) = (plan.kept.len(), HumanBytes(kept));
+        app.out.line(&format!("Kept {count} objects ({size}) that model versions, runs or other projects need; `--dry` lists them."));
     }
     let amount = format!("{} objects ({})", plan.objects(), HumanBytes(plan.bytes()));
     if plan.objects() == 0 {

@@ -98,7 +98,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             accounts.begin(&service, app, &app.cwd).await?;
         }
         let app_pages = service.guard(axum::Router::new().fallback(server::ui::serve));
-        let router = service.router().fallback_service(app_pages);
+        let router = service.router().merge(server::lineage::routes(&service)).fallback_service(app_pages);
         let router = server::admission::guard(router);
         let certificate = match (&args.ssl_certfile, &args.ssl_keyfile) {
             (Some(chain), Some(key)) => {

@@ -1,0 +1,78 @@
+//! The projects that share a cache outside of their folders.
+//!
+//! A list of their roots lies beside the objects, in a place that DVC does not look at: `matraz/projects`, one a line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use matraz_base::process::Interrupt;
+use matraz_base::progress::Progress;
+
+use super::gc::Root;
+use super::used::{self, Search};
+use crate::revisions::Which;
+use crate::{Error, Repo, Result};
+
+fn list_file(repo: &Repo) -> PathBuf {
+    repo.cache_dir().join("matraz").join("projects")
+}
+
+/// Enters a project whose cache lies outside of it into the list. Where that is impossible nothing happens: whoever cannot
+/// write there cannot add data either.
+pub fn register(repo: &Repo) {
+    if repo.cache_dir().starts_with(&repo.root) {
+        return;
+    }
+    let mut projects = read(repo);
+    if projects.contains(&repo.root) {
+        return;
+    }
+    projects.push(repo.root.clone());
+    let lines: String = projects.iter().map(|root| format!("{}\n", root.display())).collect();
+    let _ = matraz_base::file::write(&list_file(repo), lines.as_bytes());
+}
+
+fn read(repo: &Repo) -> Vec<PathBuf> {
+    let text = fs::read_to_string(list_file(repo)).unwrap_or_default();
+    text.lines().filter(|line| !line.is_empty()).map(PathBuf::from).collect()
+}
+
+/// The other projects on the list that still use this cache.
+pub fn others(repo: &Repo) -> Result<Vec<Repo>> {
+    let mut found = Vec::new();
+    for root in read(repo) {
+        // A project that is no more uses nothing.
+        if root == repo.root || !root.join(".dvc").is_dir() {
+            continue;
+        }
+        let other = Repo::open(&root, &repo.places)?;
+        if same(&other.cache_dir(), &repo.cache_dir()) {
+            found.push(other);
+        }
+    }
+    Ok(found)
+}
+
+/// All that the other projects use, in their workspaces and all their commits.
+pub fn roots(repo: &Repo, progress: &dyn Progress, interrupt: &Interrupt) -> Result<Vec<Root>> {
+    let mut roots = Vec::new();
+    for other in others(repo)? {
+        let in_git = other.git.is_some();
+        let which = Which { commits: in_git, experiments: in_git, ..Which::default() };
+        let search = Search { which: &which, remote: None, skip_failed: false, accept_unknown: &|_| false };
+        let used = used::objects(&other, &search, progress, interrupt).map_err(|error| match error {
+            Error::Interrupted => Error::Interrupted,
+            error => {
+                Error::CollectFailed { revision: other.root.display().to_string(), source: Box::new(error) }
+            }
+        })?;
+        let why = format!("project {}", other.root.display());
+        let objects = used.into_values().flatten();
+        roots.extend(objects.map(|object| Root { object, why: why.clone() }));
+    }
+    Ok(roots)
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
