@@ -1,10 +1,12 @@
 """What a script logs with the stock client, what `matraz repro` records, and what DVC keeps are one thing."""
 
 import json
+import subprocess
 
 import pytest
 import requests
 
+from server import Running
 from test_loop import pipeline_runs, stage_runs, store_of
 
 # Two processes, a nested run, a parameter that contradicts params.yaml, and the stage's own output logged as an artifact.
@@ -19,6 +21,8 @@ if len(sys.argv) > 1:
 os.makedirs("model")
 with open("model/weights.bin", "wb") as weights:
     weights.write(bytes(range(256)) * 4096)
+with open("model/MLmodel", "w") as description:
+    description.write("flavors: {}\\n")
 with open("metrics.json", "w") as metrics:
     metrics.write('{"accuracy": 0.75}')
 with mlflow.start_run(run_name="script"):
@@ -121,6 +125,32 @@ def test_the_server_answers_lineage_for_whoever_may_see_it(scripted, start_serve
     answer = requests.get(f"{ui.url}/api/2.0/matraz/lineage", params={"subject": "models:/small/9"})
     assert (answer.status_code, answer.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
     assert requests.get(f"{ui.url}/api/2.0/matraz/lineage").status_code == 400
+
+
+def test_lineage_tells_nobody_more_than_the_store_does(scripted, matraz, tmp_path):
+    scripted.matraz("repro")
+    scripted.matraz("models", "register")
+    [run] = pipeline_runs(store_of(scripted), "small")
+    password = {name: scripted.matraz("users", "add", name, "--json", *flags).json()["password"] for name, flags in (("root", ["--admin"]), ("bob", []))}
+    settings = tmp_path / "auth.ini"
+    settings.write_text("[mlflow]\ndefault_permission = NO_PERMISSIONS\nadmin_username = root\n")
+    process = matraz.start("ui", "-p", 0, "--auth", cwd=scripted.root, stderr=subprocess.DEVNULL, MLFLOW_AUTH_CONFIG_PATH=str(settings))
+    server = Running(process, scripted.root, tmp_path / "none")
+    try:
+        def ask(subject, user):
+            login = (user, password[user]) if user else None
+            return requests.get(f"{server.url}/api/2.0/matraz/lineage", params={"subject": subject}, auth=login)
+
+        subject = f"runs:/{run.info.run_id}"
+        assert ask(subject, None).status_code == 401
+        assert ask(subject, "root").status_code == 200
+        assert ask(subject, "bob").status_code == 404
+        # A digest is no secret; what was made with it is.
+        [digest] = [entry.dataset.digest for entry in run.inputs.dataset_inputs if entry.dataset.name == "model"]
+        assert len(ask(digest, "root").json()["nodes"]) > 1
+        assert len(ask(digest, "bob").json()["nodes"]) == 1
+    finally:
+        server.stop()
 
 
 def test_real_mlflow_and_dvc_read_what_was_adopted(scripted, dvc):

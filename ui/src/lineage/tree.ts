@@ -13,9 +13,13 @@ const RANK: Record<LineageKind, number> = { commit: 0, data: 1, version: 2, alia
 /** What is behind (`up`) or made from the subject, each thing with its branches once. */
 export function branches(lineage: Lineage, up: boolean): Branch[] {
   const nodes = new Map(lineage.nodes.map((node) => [node.id, node]));
+  const asked = new Set(lineage.subjects);
+  // Nothing leads back to the subject, and what a run made is not followed to other runs of it.
   const next = (id: string) =>
     lineage.edges
       .filter((edge) => (up ? edge.to : edge.from) === id)
+      .filter((edge) => !asked.has(up ? edge.from : edge.to))
+      .filter(() => up || asked.has(id) || !id.startsWith("data:"))
       .flatMap((edge) => {
         const node = nodes.get(up ? edge.from : edge.to);
         return node ? [{ node, edge }] : [];

@@ -59,12 +59,15 @@ impl Lineage {
         }
     }
 
-    /// The neighbours of a node on one side: commits first, then data, then the rest.
+    /// The neighbours of a node on one side: commits first, then data, then the rest. Nothing leads back to the subject, and
+    /// what a run made is not followed to other runs of it.
     fn next(&self, id: &str, up: bool) -> Vec<(&Edge, &Node)> {
         let mut found: Vec<(&Edge, &Node)> = self
             .edges
             .iter()
             .filter(|edge| if up { edge.to == id } else { edge.from == id })
+            .filter(|edge| !self.subjects.contains(if up { &edge.from } else { &edge.to }))
+            .filter(|_| up || self.subjects.iter().any(|subject| subject == id) || !id.starts_with("data:"))
             .filter_map(|edge| Some((edge, self.node(if up { &edge.from } else { &edge.to })?)))
             .collect();
         let rank = |kind: Kind| match kind {

@@ -49,10 +49,13 @@ impl Graph {
         match self.nodes.get_mut(&id) {
             None => drop(self.nodes.insert(id.clone(), node)),
             // The same bytes may lie at several paths.
-            Some(known) if known.kind == Kind::Data && known.label != node.label => {
+            Some(known) if known.kind == Kind::Data => {
+                for (key, value) in node.facts {
+                    known.facts.entry(key).or_insert(value);
+                }
                 if id.ends_with(&known.label) {
                     known.label = node.label;
-                } else if !id.ends_with(&node.label) {
+                } else if known.label != node.label && !id.ends_with(&node.label) {
                     let also = known.facts.entry("also".to_owned()).or_default();
                     if !also.split(", ").any(|path| path == node.label) {
                         also.push_str(if also.is_empty() { "" } else { ", " });
@@ -308,6 +311,8 @@ impl Walk<'_, '_> {
                 let users = self.search(&format!("dataset.digest = '{}'", quoted(digest))).await?;
                 let reads =
                     |run: &Run| run.datasets.iter().any(|item| item.digest == *digest && !item.is_output());
+                let uses = users.iter().flat_map(|run| &run.datasets).filter(|item| item.digest == *digest);
+                uses.for_each(|item| drop(self.graph.add(used_node(item))));
                 let readers: Vec<Run> = users.into_iter().filter(|run| reads(run)).collect();
                 let below: HashSet<&str> = readers.iter().filter_map(|run| run.tag(tag::PARENT)).collect();
                 for run in readers.iter().filter(|run| !below.contains(run.id.as_str())) {
@@ -365,21 +370,22 @@ impl Walk<'_, '_> {
             }
         }
         runs.extend(scripts);
+        let by_id: HashMap<&str, &Run> = runs.iter().map(|run| (run.id.as_str(), run)).collect();
+        let mut by_run: HashMap<&str, Vec<&Version>> = HashMap::new();
+        for version in versions {
+            by_run.entry(&version.run_id).or_default().push(version);
+        }
         for run in &runs {
             let from = run_id(&run.id);
-            if let Some(parent) = run.tag(tag::PARENT).map(run_id)
-                && runs.iter().any(|one| run_id(&one.id) == parent)
-            {
-                let (node, is_stage) = (run_node(run), run.tag(tag::KIND) == Some("stage"));
-                self.graph.add(node);
-                let parent_node = runs.iter().find(|one| run_id(&one.id) == parent).map(run_node);
-                parent_node.into_iter().for_each(|node| drop(self.graph.add(node)));
-                match is_stage {
-                    true => self.graph.join(&from, &parent, "part"),
-                    false => self.graph.join(&parent, &from, "script"),
+            if let Some(parent) = run.tag(tag::PARENT).and_then(|parent| by_id.get(parent)) {
+                self.graph.add(run_node(run));
+                let above = self.graph.add(run_node(parent));
+                match run.tag(tag::KIND) == Some("stage") {
+                    true => self.graph.join(&from, &above, "part"),
+                    false => self.graph.join(&above, &from, "script"),
                 }
             }
-            for version in versions.iter().filter(|version| version.run_id == run.id) {
+            for version in by_run.get(run.id.as_str()).into_iter().flatten() {
                 self.graph.add(run_node(run));
                 let to = self.graph.add(version_node(version));
                 self.graph.join(&from, &to, "registered");

@@ -137,3 +137,36 @@ fn a_broken_metrics_file_is_named_and_the_run_recorded_without_it() {
     let call = w.matraz(&["repro"]).succeeds();
     assert!(!call.err.contains("WARNING"), "{}", call.err);
 }
+
+/// The lock file is written before the run is said to have finished, so a run never claims more than the lock file.
+#[test]
+fn killed_between_a_stages_end_and_its_lock_entry_neither_claims_success() {
+    let w = Workspace::project();
+    w.write("matraz.yaml", "tracking:\n  experiment: shop\n");
+    w.write(
+        "dvc.yaml",
+        "stages:\n  a:\n    cmd: head -c 64000000 /dev/zero > out; touch ended\n    deps: [in]\n    outs: [out]\n",
+    );
+    w.write(".gitignore", "/mlflow.db*\n/mlartifacts\n/ended\n");
+    w.write("in", "1\n");
+    w.commit("first");
+    let mut child = w.start(&["repro"]);
+    for _ in 0..600 {
+        if w.path("ended").exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let locked = w.path("dvc.lock").exists();
+    let all = runs(&w);
+    let stage = all.iter().find(|run| run["tags"]["matraz.kind"] == "stage").unwrap();
+    assert!(locked || stage["status"] != "FINISHED", "{stage}");
+    // The next reproduction says what became of the killed one.
+    w.write("in", "2\n");
+    w.matraz(&["repro"]).succeeds();
+    let all = runs(&w);
+    assert!(all.iter().all(|run| run["status"] != "RUNNING"), "{all:?}");
+    assert!(all.iter().filter(|run| run["tags"]["matraz.kind"] == "pipeline").count() == 2, "{all:?}");
+}
