@@ -727,6 +727,9 @@ pub enum Error {
     /// Another process is at work.
     #[error(transparent)]
     Lock(#[from] matraz_base::lock::LockError),
+    /// Experiments.
+    #[error(transparent)]
+    Experiment(#[from] crate::experiment::ExperimentError),
     /// The user interrupted the work.
     #[error("interrupted")]
     Interrupted,
@@ -825,6 +828,7 @@ impl Explain for Error {
             Self::Corrupted { .. } | Self::BadTree { .. } => Kind::Corrupt,
             Self::Store(error) => error.kind(),
             Self::Lock(error) => error.kind(),
+            Self::Experiment(error) => error.kind(),
             Self::Interrupted => Kind::Interrupted,
             Self::Init { .. } => Kind::Exists,
             Self::Config { .. } => Kind::Settings,
@@ -839,6 +843,7 @@ impl Explain for Error {
         match self {
             Self::Store(error) => error.hint(),
             Self::Lock(error) => error.hint(),
+            Self::Experiment(error) => error.hint(),
             Self::NotInProject { .. } => Some("go into a project, or make one with `matraz init`".into()),
             Self::Definition { hint, .. } => hint.clone(),
             Self::NoSuchStage { known, .. } if !known.is_empty() => {

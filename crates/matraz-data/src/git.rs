@@ -18,7 +18,10 @@ use gix::worktree::stack::state::ignore::Source;
 use matraz_base::file;
 
 use crate::config::relative;
+use crate::experiment::refs;
 use crate::{Error, Result};
+
+pub mod history;
 
 /// The file in which git keeps patterns of what it must not track.
 pub const GITIGNORE: &str = ".gitignore";
@@ -108,8 +111,14 @@ impl Git {
         Some(name.shorten().to_str_lossy().into_owned())
     }
 
-    /// The commit that a revision names (`HEAD~1`, a branch, a tag, the beginning of a hash); `None` when there is none.
+    /// The commit that a revision names (`HEAD~1`, a branch, a tag, the beginning of a hash, an experiment); `None` when
+    /// there is none.
     pub fn resolve(&self, revision: &str) -> Option<String> {
+        self.resolve_plain(revision).or_else(|| refs::named(self, revision))
+    }
+
+    /// The commit that a revision names for git itself, which does not know experiments by their names.
+    pub fn resolve_plain(&self, revision: &str) -> Option<String> {
         let repo = self.inner.to_thread_local();
         let id = repo.rev_parse_single(BStr::new(revision)).ok()?;
         let commit = id.object().ok()?.peel_to_kind(gix::object::Kind::Commit).ok()?;
@@ -242,7 +251,7 @@ impl Git {
     }
 
     /// The commits that lead to `tips` and not to `hidden`, the newest first.
-    fn walk(&self, tips: &[String], hidden: &[String]) -> Result<Vec<String>> {
+    pub(crate) fn walk(&self, tips: &[String], hidden: &[String]) -> Result<Vec<String>> {
         const ACTION: &str = "walk the commits";
         let repo = self.inner.to_thread_local();
         let ids = |commits: &[String]| -> Result<Vec<gix::ObjectId>> {
@@ -257,6 +266,15 @@ impl Git {
             .all()
             .map_err(failed(ACTION))?;
         walk.map(|info| info.map(|info| info.id.to_string()).map_err(failed(ACTION))).collect()
+    }
+
+    /// The commits that a commit follows.
+    pub fn parents(&self, commit: &str) -> Result<Vec<String>> {
+        const ACTION: &str = "read a commit";
+        let repo = self.inner.to_thread_local();
+        let id = gix::ObjectId::from_hex(commit.as_bytes()).map_err(failed(ACTION))?;
+        let commit = repo.find_commit(id).map_err(failed(ACTION))?;
+        Ok(commit.parent_ids().map(|id| id.to_string()).collect())
     }
 
     /// When a commit was made: seconds since 1970.
@@ -275,7 +293,8 @@ impl Git {
         Some(commit.message().ok()?.summary().to_string())
     }
 
-    fn references(&self, prefix: &str) -> Result<Vec<(String, String)>> {
+    /// The references below a prefix that name commits, by what follows the prefix, sorted.
+    pub(crate) fn references(&self, prefix: &str) -> Result<Vec<(String, String)>> {
         let repo = self.inner.to_thread_local();
         let platform = repo.references().map_err(failed("read the references"))?;
         let mut found = Vec::new();
@@ -541,10 +560,8 @@ impl Git {
         action: &'static str,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<Vec<u8>> {
-        // A repository may name a program that git would start to see what changed.
-        let safe = ["-c", "core.fsmonitor=false"];
         let output =
-            Command::new("git").args(safe).arg("-C").arg(&self.root).args(arguments).output().map_err(
+            Command::new("git").args(SAFE).arg("-C").arg(&self.root).args(arguments).output().map_err(
                 |error| Error::Git { action, message: format!("the program `git` does not start: {error}") },
             )?;
         if !output.status.success() {
@@ -554,6 +571,9 @@ impl Git {
         Ok(output.stdout)
     }
 }
+
+/// A repository may name a program that git would start to see what changed.
+const SAFE: [&str; 2] = ["-c", "core.fsmonitor=false"];
 
 fn failed<E: std::fmt::Display>(action: &'static str) -> impl FnOnce(E) -> Error {
     move |error| Error::Git { action, message: error.to_string() }

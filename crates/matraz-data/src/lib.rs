@@ -22,6 +22,7 @@ pub mod diff;
 pub mod doctor;
 pub mod entries;
 pub mod error;
+pub mod experiment;
 pub mod git;
 pub mod hash;
 pub mod ignore;

@@ -16,6 +16,10 @@ pub struct Which {
     pub commits: bool,
     /// The commits of all experiments.
     pub experiments: bool,
+    /// These.
+    pub named: Vec<String>,
+    /// The workspace is left out.
+    pub without_workspace: bool,
     /// This one.
     pub revision: Option<String>,
     /// Also the commits before the tips of branches and before `revision`: this many in all, the first parent first.
@@ -34,7 +38,10 @@ impl Which {
 
 /// The workspace and the commits by name. Names of the same commit stand together: `main,v1`.
 pub fn list<'r>(repo: &'r Repo, which: &Which) -> Result<Vec<(String, View<'r>)>> {
-    let mut all = vec![(WORKSPACE.to_owned(), View::workspace(repo))];
+    let mut all = match which.without_workspace {
+        true => Vec::new(),
+        false => vec![(WORKSPACE.to_owned(), View::workspace(repo))],
+    };
     if !which.any() {
         return Ok(all);
     }
@@ -68,6 +75,9 @@ pub fn list<'r>(repo: &'r Repo, which: &Which) -> Result<Vec<(String, View<'r>)>
         for (name, commit) in git.tags()? {
             add(commit, name);
         }
+    }
+    for commit in &which.named {
+        add(commit.clone(), commit.clone());
     }
     if which.commits {
         for commit in git.commits()? {

@@ -13,6 +13,7 @@ pub mod compare;
 pub mod environment;
 pub mod error;
 pub mod explain;
+pub mod experiment;
 pub mod gate;
 pub mod lineage;
 pub mod model_uri;

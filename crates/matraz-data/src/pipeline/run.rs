@@ -98,6 +98,8 @@ pub struct RunOptions<'o> {
 /// What was done.
 #[derive(Debug, Default)]
 pub struct RunReport {
+    /// The stages that were to be looked at, in order.
+    pub planned: Vec<Address>,
     /// The stages that had to act, in order.
     pub reproduced: Vec<Address>,
     /// Stages that failed while others were kept going.
@@ -122,6 +124,7 @@ pub fn run(
     let planned: Vec<&Stage> = plan.steps.iter().map(|&n| &index.stages[n]).collect();
     let (claims, pools) = limits::claims(&planned, &options.pools, &options.request.cwd)?;
     watcher.pipeline_started(&planned);
+    let planned = planned.iter().map(|stage| stage.address.clone()).collect();
     let mut runner = Runner {
         repo,
         options,
@@ -136,7 +139,7 @@ pub fn run(
         run_cache: RunCache::open(repo),
         nursery: Nursery::new(&repo.state_dir()),
         contents: Contents::new(repo, progress, interrupt),
-        report: RunReport::default(),
+        report: RunReport { planned, ..RunReport::default() },
         ignored: Vec::new(),
         entered: Vec::new(),
     };

@@ -17,6 +17,22 @@ pub mod dataset;
 pub mod destroy;
 pub mod diff;
 pub mod du;
+pub mod exp;
+pub mod exp_apply;
+pub mod exp_branch;
+pub mod exp_clean;
+pub mod exp_diff;
+pub mod exp_json;
+pub mod exp_list;
+pub mod exp_pull;
+pub mod exp_push;
+pub mod exp_remove;
+pub mod exp_rename;
+pub mod exp_run;
+pub mod exp_save;
+pub mod exp_show;
+pub mod exp_table;
+pub mod exp_worker;
 pub mod fetch;
 pub mod freeze;
 pub mod gc;
@@ -42,6 +58,14 @@ pub mod project;
 pub mod pull;
 pub mod push;
 pub mod python_error;
+pub mod queue;
+pub mod queue_follow;
+pub mod queue_kill;
+pub mod queue_logs;
+pub mod queue_remove;
+pub mod queue_start;
+pub mod queue_status;
+pub mod queue_stop;
 pub mod remote;
 pub mod remove;
 pub mod repro;
@@ -69,6 +93,7 @@ use crate::names;
 #[command(name = "dvc", version = names::DVC_VERSION, disable_version_flag = true, disable_help_subcommand = true, arg_required_else_help = true)]
 // DVC takes `--cd` before the command only.
 #[command(mut_arg("cd", |arg| arg.global(false)))]
+#[command(mut_subcommand("exp", |group| group.visible_alias("experiments")))]
 pub struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -141,9 +166,11 @@ shared! {
     Metrics(metrics) fails 255,
     Params(params) fails 255,
     Plots(plots) fails 255,
+    Exp(exp) fails 255,
     Freeze(freeze) fails 1,
     GitHook(git_hook) fails 1,
     Install(install) fails 1,
+    Queue(queue) fails 255,
     Repro(repro) fails 255,
     Stage(stage) fails 255,
     Unfreeze(unfreeze) fails 1,
@@ -190,6 +217,6 @@ impl CommandLine for Cli {
     }
 
     fn not_yet() -> &'static [&'static str] {
-        &["daemon", "exp", "experiments", "import-db", "queue", "studio"]
+        &["daemon", "import-db", "studio"]
     }
 }

@@ -110,6 +110,7 @@ impl CommandLine for Cli {
                 "Pipeline",
                 &["repro", "why", "logs", "stage", "freeze", "unfreeze", "dag", "params", "metrics", "plots"],
             ),
+            ("Experiments", &["exp", "queue"]),
             (
                 "Runs",
                 &["runs", "lineage", "experiments", "artifacts", "server", "ui", "db", "migrate-filestore"],

@@ -226,6 +226,7 @@ impl Args {
             revision: self.rev.clone(),
             number: self.num.filter(|num| *num != 0),
             since: self.date.as_deref().map(start_of_day).transpose()?,
+            ..Which::default()
         };
         Ok(Options {
             which,

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use matraz_base::process::Stream;
-use matraz_base::{Failure, Kind, Progress};
+use matraz_base::{Explain, Failure, Kind, Progress};
 use matraz_data::Repo;
-use matraz_data::pipeline::{self, OnFailure, Reach, Request, RunOptions, RunReport, Watcher};
+use matraz_data::pipeline::{self, OnFailure, Pools, Reach, Request, RunOptions, RunReport, Watcher};
 use matraz_loop::Settings;
 use matraz_loop::record::{Context, End, Recorded, Recorder};
 
@@ -20,47 +20,8 @@ use crate::project::{self, Project};
 /// Run the stages whose command, dependencies, parameters or outputs changed
 #[derive(clap::Args, Debug, Default)]
 pub struct Args {
-    /// Stages, `file:stage`, or `dvc.yaml` and `.dvc` files [default: the dvc.yaml of this folder]
-    targets: Vec<String>,
-    /// Run stages though nothing changed, without the run cache
-    #[arg(short, long)]
-    force: bool,
-    /// Ask before each stage that has to act
-    #[arg(short, long)]
-    interactive: bool,
-    /// Only the targets, not what they need
-    #[arg(short, long)]
-    single_item: bool,
-    /// The whole pipelines that hold the targets
-    #[arg(short, long)]
-    pipeline: bool,
-    /// All pipelines of the project
-    #[arg(short = 'P', long)]
-    all_pipelines: bool,
-    /// Folders stand for all stages below them
-    #[arg(short = 'R', long)]
-    recursive: bool,
-    /// The targets and what depends on them
-    #[arg(long)]
-    downstream: bool,
-    /// Run what follows a stage that ran, changed or not
-    #[arg(long)]
-    force_downstream: bool,
-    /// Bring missing data and the run cache from the remote
-    #[arg(long)]
-    pull: bool,
-    /// Data that are missing here are no change when the lock file knows them
-    #[arg(long)]
-    allow_missing: bool,
-    /// Only say what would run
-    #[arg(long)]
-    dry: bool,
-    /// After a failure run the stages that do not depend on it
-    #[arg(short, long, overrides_with = "ignore_errors")]
-    keep_going: bool,
-    /// After a failure run all other stages
-    #[arg(long, overrides_with = "keep_going")]
-    ignore_errors: bool,
+    #[command(flatten)]
+    stages: Stagewise,
     /// Targets are patterns of stage names
     #[arg(long)]
     glob: bool,
@@ -78,34 +39,172 @@ pub struct Args {
     added: Option<Vec<PathBuf>>,
 }
 
+/// Which stages, and how: what `repro` and `exp run` have in common.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Stagewise {
+    /// Stages, `file:stage`, or `dvc.yaml` and `.dvc` files [default: the dvc.yaml of this folder]
+    pub targets: Vec<String>,
+    /// Run stages though nothing changed, without the run cache
+    #[arg(short, long)]
+    pub force: bool,
+    /// Ask before each stage that has to act
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Only the targets, not what they need
+    #[arg(short, long)]
+    pub single_item: bool,
+    /// The whole pipelines that hold the targets
+    #[arg(short, long)]
+    pub pipeline: bool,
+    /// All pipelines of the project
+    #[arg(short = 'P', long)]
+    pub all_pipelines: bool,
+    /// Folders stand for all stages below them
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// The targets and what depends on them
+    #[arg(long)]
+    pub downstream: bool,
+    /// Run what follows a stage that ran, changed or not
+    #[arg(long)]
+    pub force_downstream: bool,
+    /// Bring missing data and the run cache from the remote
+    #[arg(long)]
+    pub pull: bool,
+    /// Data that are missing here are no change when the lock file knows them
+    #[arg(long)]
+    pub allow_missing: bool,
+    /// Only say what would run
+    #[arg(long)]
+    pub dry: bool,
+    /// After a failure run the stages that do not depend on it
+    #[arg(short, long, overrides_with = "ignore_errors")]
+    pub keep_going: bool,
+    /// After a failure run all other stages
+    #[arg(long, overrides_with = "keep_going")]
+    pub ignore_errors: bool,
+}
+
+impl From<Stagewise> for Args {
+    fn from(stages: Stagewise) -> Self {
+        Self { stages, jobs: 1, ..Self::default() }
+    }
+}
+
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let repo = Repo::open(&app.cwd, &app.places())?;
-    let Some(project) = Project::tracked(app, &repo.root)?.filter(|_| !args.dry) else {
-        return reproduce(&args, app, &repo, &pipeline::Unwatched);
-    };
-    let context = Context {
-        user: Some(project::user(app)),
-        host: project::host(),
-        command: format!("{} repro", app.grammar.program()),
-        search_path: app.env.path.clone(),
-    };
-    let experiment = project.experiment(app, None);
-    let recorder =
-        Recorder::new(&repo, &project.settings, project.target.clone(), &experiment, context, &app.out);
-    let result = reproduce(&args, app, &repo, &recorder);
-    let end = match &result {
-        Ok(Exit::OK) => End::Finished,
-        Err(failure) if failure.0.kind() == Kind::Interrupted => End::Interrupted,
-        _ => End::Failed,
-    };
-    if let Some(recorded) = recorder.finish(end) {
+    let stages = Stages::new(&args, app, &repo)?;
+    let (report, recorded) = stages.reproduce(&repo, &app.cwd, &[]);
+    if let Some(recorded) = recorded {
         app.out.line(&recorded_line(&recorded));
     }
-    result
+    tell(app, &repo, report?, args.added.as_deref());
+    Ok(Exit::OK)
+}
+
+/// Reproduces, and records it where the project's reproductions are recorded.
+pub struct Stages<'a> {
+    args: &'a Args,
+    app: &'a App,
+    /// The project whose runs are recorded.
+    project: Option<Project>,
+    pools: Pools,
+}
+
+impl<'a> Stages<'a> {
+    /// What a reproduction in a project, or in another work tree of it, needs.
+    pub fn new(args: &'a Args, app: &'a App, repo: &Repo) -> Result<Self, Failure> {
+        let project = Project::tracked(app, &repo.root)?.filter(|_| !args.stages.dry);
+        let pools = Settings::load(&repo.root)?.unwrap_or_default().pools;
+        Ok(Self { args, app, project, pools })
+    }
+
+    /// The project whose runs are recorded.
+    pub fn project(&self) -> Option<&Project> {
+        self.project.as_ref()
+    }
+
+    /// Reproduces for somebody who stands in `cwd`. `variables` go into the environment of the commands.
+    pub fn reproduce(
+        &self,
+        repo: &Repo,
+        cwd: &Path,
+        variables: &[(String, String)],
+    ) -> (matraz_data::Result<RunReport>, Option<Recorded>) {
+        let Some(project) = &self.project else {
+            return (self.reproduce_watched(repo, cwd, variables, &pipeline::Unwatched), None);
+        };
+        let app = self.app;
+        let context = Context {
+            user: Some(project::user(app)),
+            host: project::host(),
+            command: format!("{} repro", app.grammar.program()),
+            search_path: app.env.path.clone(),
+        };
+        let experiment = project.experiment(app, None);
+        let recorder =
+            Recorder::new(repo, &project.settings, project.target.clone(), &experiment, context, &app.out);
+        let report = self.reproduce_watched(repo, cwd, variables, &recorder);
+        let end = match &report {
+            Ok(_) => End::Finished,
+            Err(error) if error.kind() == Kind::Interrupted => End::Interrupted,
+            Err(_) => End::Failed,
+        };
+        let recorded = recorder.finish(end);
+        (report, recorded)
+    }
+
+    fn reproduce_watched(
+        &self,
+        repo: &Repo,
+        cwd: &Path,
+        variables: &[(String, String)],
+        watcher: &dyn Watcher,
+    ) -> matraz_data::Result<RunReport> {
+        let (args, app) = (self.args, self.app);
+        let interactive = args.stages.interactive || repo.config.flag("core", "interactive", false);
+        let confirm = |question: &str| ask(app, question);
+        let jobs = usize::from(args.jobs.max(1));
+        let mut env = environment(app, repo);
+        env.retain(|(name, _)| !variables.iter().any(|(other, _)| other == name));
+        env.extend_from_slice(variables);
+        let options = RunOptions {
+            request: Request {
+                cwd: cwd.to_path_buf(),
+                targets: args.stages.targets.clone(),
+                reach: args.stages.reach(),
+                recursive: args.stages.recursive,
+                glob: args.glob,
+            },
+            force: args.stages.force,
+            force_downstream: args.stages.force_downstream,
+            dry: args.stages.dry,
+            no_commit: args.no_commit,
+            run_cache: !args.no_run_cache,
+            allow_missing: args.stages.allow_missing,
+            pull: args.stages.pull,
+            jobs,
+            pools: self.pools.clone(),
+            on_failure: match (args.stages.keep_going, args.stages.ignore_errors) {
+                (true, _) => OnFailure::KeepGoing,
+                (_, true) => OnFailure::Ignore,
+                _ => OnFailure::Stop,
+            },
+            confirm: if interactive { Some(&confirm) } else { None },
+            fail_as_dvc: app.grammar == Grammar::Dvc,
+            shell: app.env.shell.as_ref().map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from),
+            env,
+            show: &|piece| match jobs {
+                1 => app.out.pass(piece.stream == Stream::Err, piece.bytes),
+                _ => app.out.labelled(piece.stream == Stream::Err, piece.step, piece.stage, piece.bytes),
+            },
+        };
+        pipeline::run(repo, &options, watcher, &app.out, &app.interrupt)
+    }
 }
 
 /// The run's name and what it reached: the metrics of the whole, not those of its classes or steps.
-fn recorded_line(recorded: &Recorded) -> String {
+pub fn recorded_line(recorded: &Recorded) -> String {
     let metrics: Vec<String> = recorded
         .metrics
         .iter()
@@ -125,71 +224,26 @@ fn recorded_line(recorded: &Recorded) -> String {
 /// Runs a stage that `stage add` has just written into these files, and it alone.
 pub fn run_new_stage(name: &str, added: Vec<PathBuf>, app: &App) -> Result<Exit, Failure> {
     run(
-        Args { targets: vec![name.to_owned()], single_item: true, added: Some(added), ..Args::default() },
+        Args {
+            stages: Stagewise { targets: vec![name.to_owned()], single_item: true, ..Stagewise::default() },
+            added: Some(added),
+            ..Args::default()
+        },
         app,
     )
 }
 
 /// Runs stages of another folder anew: nothing is recorded, and the run cache is not used.
 pub fn again(targets: &[String], jobs: u16, repo: &Repo, app: &App) -> Result<(), Failure> {
-    let args = Args { targets: targets.to_vec(), force: true, no_run_cache: true, jobs, ..Args::default() };
+    let stages = Stagewise { targets: targets.to_vec(), force: true, ..Stagewise::default() };
+    let args = Args { stages, no_run_cache: true, jobs, ..Args::default() };
+    let pools = Settings::load(&repo.root)?.unwrap_or_default().pools;
+    let stages = Stages { args: &args, app, project: None, pools };
     // What a script logs by itself is for this folder only.
     let store = format!("sqlite:///{}", repo.tmp_dir().join("mlflow.db").display());
     let more = [("MLFLOW_TRACKING_URI".to_owned(), store)];
-    go(&args, app, repo, &repo.root, &more, &pipeline::Unwatched).map(drop)
-}
-
-/// Reproduces under the eyes of `watcher`, and says what came of it.
-pub fn reproduce(args: &Args, app: &App, repo: &Repo, watcher: &dyn Watcher) -> Result<Exit, Failure> {
-    let report = go(args, app, repo, &app.cwd, &[], watcher)?;
-    tell(app, repo, report, args.added.as_deref());
-    Ok(Exit::OK)
-}
-
-fn go(
-    args: &Args,
-    app: &App,
-    repo: &Repo,
-    cwd: &Path,
-    variables: &[(String, String)],
-    watcher: &dyn Watcher,
-) -> Result<RunReport, Failure> {
-    let interactive = args.interactive || repo.config.flag("core", "interactive", false);
-    let confirm = |question: &str| ask(app, question);
-    let jobs = usize::from(args.jobs.max(1));
-    let pools = Settings::load(&repo.root)?.unwrap_or_default().pools;
-    let options = RunOptions {
-        request: Request {
-            cwd: cwd.to_path_buf(),
-            targets: args.targets.clone(),
-            reach: args.reach(),
-            recursive: args.recursive,
-            glob: args.glob,
-        },
-        force: args.force,
-        force_downstream: args.force_downstream,
-        dry: args.dry,
-        no_commit: args.no_commit,
-        run_cache: !args.no_run_cache,
-        allow_missing: args.allow_missing,
-        pull: args.pull,
-        jobs,
-        pools,
-        on_failure: match (args.keep_going, args.ignore_errors) {
-            (true, _) => OnFailure::KeepGoing,
-            (_, true) => OnFailure::Ignore,
-            _ => OnFailure::Stop,
-        },
-        confirm: if interactive { Some(&confirm) } else { None },
-        fail_as_dvc: app.grammar == Grammar::Dvc,
-        shell: app.env.shell.as_ref().map_or_else(|| PathBuf::from("/bin/sh"), PathBuf::from),
-        env: environment(app, repo).into_iter().chain(variables.iter().cloned()).collect(),
-        show: &|piece| match jobs {
-            1 => app.out.pass(piece.stream == Stream::Err, piece.bytes),
-            _ => app.out.labelled(piece.stream == Stream::Err, piece.step, piece.stage, piece.bytes),
-        },
-    };
-    Ok(pipeline::run(repo, &options, watcher, &app.out, &app.interrupt)?)
+    stages.reproduce(repo, &repo.root, &more).0?;
+    Ok(())
 }
 
 /// Variables for the commands of stages. The folder of this program ends their search path, so that a stage may
@@ -241,7 +295,25 @@ pub fn ask(app: &App, question: &str) -> bool {
     std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
 }
 
-impl Args {
+impl Stagewise {
+    /// The options as they were written, without the targets and those that an experiment has of its own.
+    pub fn words(&self) -> Vec<String> {
+        let all = [
+            (self.force, "--force"),
+            (self.single_item, "--single-item"),
+            (self.pipeline, "--pipeline"),
+            (self.all_pipelines, "--all-pipelines"),
+            (self.recursive, "--recursive"),
+            (self.downstream, "--downstream"),
+            (self.force_downstream, "--force-downstream"),
+            (self.pull, "--pull"),
+            (self.allow_missing, "--allow-missing"),
+            (self.keep_going, "--keep-going"),
+            (self.ignore_errors, "--ignore-errors"),
+        ];
+        all.into_iter().filter(|(given, _)| *given).map(|(_, word)| word.to_owned()).collect()
+    }
+
     fn reach(&self) -> Reach {
         match self {
             Self { all_pipelines: true, .. } => Reach::All,

@@ -1,0 +1,119 @@
+//! `dvc exp push`, `matraz exp push`
+
+use matraz_base::{Failure, Progress};
+use matraz_data::Error;
+use matraz_data::experiment::Experiment;
+use matraz_data::experiment::transfer::{self, Data, Request};
+
+use super::exp::{Selection, joined};
+use super::project::{Project, summary, warn_of_corrupted};
+use super::push::{warn_of_failed, warn_of_missing};
+use crate::app::App;
+use crate::exit::Exit;
+
+/// Send experiments and their data to another git repository
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The other repository: a name of git's remotes, or an address
+    git_remote: String,
+    /// Experiments [default: all that started from HEAD]
+    experiment: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
+    /// Replace others of the same name
+    #[arg(short, long)]
+    force: bool,
+    /// Without data
+    #[arg(long)]
+    no_cache: bool,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Options for the data of experiments.
+#[derive(clap::Args, Debug)]
+pub struct DataArgs {
+    /// The remote of data [default: that of the settings]
+    #[arg(short, long, value_name = "NAME")]
+    remote: Option<String>,
+    /// Threads [default: one per processor]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// The run cache too
+    #[arg(long, overrides_with = "no_run_cache")]
+    run_cache: bool,
+    /// Not the run cache (the default)
+    #[arg(long, hide = true)]
+    no_run_cache: bool,
+}
+
+impl DataArgs {
+    /// What they mean.
+    pub fn data(&self) -> Data {
+        Data { remote: self.remote.clone(), run_cache: self.run_cache && !self.no_run_cache }
+    }
+}
+
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
+    let project = Project::open(app)?.with_threads(args.data.jobs);
+    let request = Request {
+        git_remote: args.git_remote.clone(),
+        names: args.experiment.clone(),
+        baselines: args.selection.baselines(),
+        force: args.force,
+    };
+    let report = transfer::push_references(&project.repo, &request)?;
+    let mut uploaded = 0;
+    let mut failure = None;
+    if !args.no_cache {
+        let sent = transfer::push_data(&project.repo, &report, &args.data.data(), &app.cwd, &app.out, &app.interrupt);
+        match sent {
+            Ok(sent) => {
+                warn_of_corrupted(app, &sent.corrupted);
+                warn_of_missing(app, sent.missing.iter().map(|object| object.digest.to_string()));
+                warn_of_failed(app, &sent.failed);
+                let failed = sent.failed.len() + sent.corrupted.len();
+                failure = (failed > 0).then_some(Error::TransferFailed { count: failed, verb: "upload" });
+                uploaded = sent.pushed as u64;
+            }
+            // Who has no place for data shares the commits alone.
+            Err(Error::NoRemote { .. }) => {
+                app.out.warn("The data were not sent: no remote for data is set.");
+            }
+            Err(error) => failure = Some(error),
+        }
+    }
+    tell(&report, &args, app);
+    if let Some(summary) = summary(&[("uploaded", uploaded)]) {
+        app.out.line(&summary);
+    }
+    if args.no_cache {
+        app.out.line(
+            "To push cached outputs for this experiment to DVC remote storage, re-run this command without '--no-cache'.",
+        );
+    }
+    failure.map_or(Ok(Exit::OK), |error| Err(error.into()))
+}
+
+fn tell(report: &transfer::Report, args: &Args, app: &App) {
+    let names = |some: &[Experiment]| joined(&some.iter().map(|one| one.reference.name.clone()).collect::<Vec<_>>());
+    let remote = &args.git_remote;
+    if !report.diverged.is_empty() {
+        app.out.error(&format!(
+            "Local experiment {} has diverged from remote experiment with the same name.\n\
+             To override the remote experiment re-run with '--force'.",
+            names(&report.diverged)
+        ));
+    }
+    if !report.up_to_date.is_empty() {
+        let verb = if report.up_to_date.len() > 1 { "are" } else { "is" };
+        let names = names(&report.up_to_date);
+        app.out.line(&format!("Experiment {names} {verb} up to date on Git remote '{remote}'."));
+    }
+    if !report.done.is_empty() {
+        app.out.line(&format!("Pushed experiment {} to Git remote '{remote}'.", names(&report.done)));
+    }
+    if report.up_to_date.is_empty() && report.done.is_empty() {
+        app.out.line("No experiments to push.");
+    }
+}

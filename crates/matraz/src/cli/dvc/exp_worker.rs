@@ -1,0 +1,79 @@
+//! The processes of the queue: workers, and what runs one task.
+
+use std::path::Path;
+
+use clap::Parser;
+use matraz_base::{Failure, Progress};
+use matraz_data::Repo;
+use matraz_data::experiment::queue::{self, Program, Worker};
+use matraz_data::experiment::start::Start;
+
+use super::exp_run::join;
+use super::repro::{self, Stages, Stagewise};
+use crate::app::App;
+use crate::cli::CliError;
+use crate::exit::Exit;
+
+/// Take tasks from the queue until there are none
+#[derive(clap::Args, Debug)]
+pub struct WorkerArgs {
+    /// Its name
+    name: String,
+}
+
+/// Run one task of the queue
+#[derive(clap::Args, Debug)]
+pub struct TaskArgs {
+    /// Its commit
+    #[arg(long)]
+    task: String,
+    /// What the worker that took it was given
+    #[arg(long)]
+    claim: String,
+}
+
+/// The arguments of a reproduction, as a task keeps them.
+#[derive(Parser, Debug)]
+struct Line {
+    #[command(flatten)]
+    stages: Stagewise,
+}
+
+/// How this program is started.
+pub fn program() -> Result<Program, Failure> {
+    let path = std::env::current_exe().map_err(|error| CliError::Refused {
+        message: format!("cannot find the file of this program: {error}"),
+        kind: matraz_base::Kind::Bug,
+    })?;
+    Ok(Program { path, name: "matraz".into() })
+}
+
+pub fn work(args: WorkerArgs, app: &App) -> Result<Exit, Failure> {
+    let repo = Repo::open(&app.cwd, &app.places())?;
+    if let Some(worker) = Worker::begin(&repo, &args.name)? {
+        worker.work(&program()?, &app.interrupt)?;
+    }
+    Ok(Exit::OK)
+}
+
+pub fn run_task(args: TaskArgs, app: &App) -> Result<Exit, Failure> {
+    let repo = Repo::open(&app.cwd, &app.places())?;
+    let tasks = queue::tasks(&repo)?;
+    let Some(task) = tasks.into_iter().find(|task| task.rev == args.task) else { return Ok(Exit::NO) };
+    let words = std::iter::once("run".to_owned()).chain(task.arguments.iter().cloned());
+    let line = Line::try_parse_from(words).map_err(|error| CliError::Usage { message: error.to_string(), hint: None })?;
+    let reproduction = repro::Args::from(Stagewise { targets: task.targets.clone(), ..line.stages });
+    let stages = Stages::new(&reproduction, app, &repo)?;
+    let mut recorded = None;
+    let mut reproduce = |own: &Repo, cwd: &Path, start: &Start| {
+        let (report, run) = stages.reproduce(own, cwd, &start.environment(&repo.root));
+        recorded = run;
+        report
+    };
+    let done = queue::execute(&repo, &args.task, &args.claim, &mut reproduce, &app.out, &app.interrupt);
+    join(app, &stages, recorded, done.as_ref().ok().and_then(Option::as_ref));
+    if done?.is_none() {
+        app.out.warn("another worker has this task");
+    }
+    Ok(Exit::OK)
+}
