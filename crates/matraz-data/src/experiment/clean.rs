@@ -10,7 +10,8 @@ use crate::{Error, Repo, Result};
 /// Removes work trees that no running experiment uses, and what is remembered of commits.
 pub fn clean(repo: &Repo) -> Result<()> {
     let git = git_of(repo)?;
-    let used: Vec<_> = queue::tasks(repo)?.into_iter().filter(Task::is_running).filter_map(|task| task.root).collect();
+    let used: Vec<_> =
+        queue::tasks(repo)?.into_iter().filter(Task::is_running).filter_map(|task| task.root).collect();
     let folder = temp::folder(repo);
     for entry in fs::read_dir(&folder).into_iter().flatten() {
         let path = entry.map_err(Error::io("read", &folder))?.path();

@@ -18,12 +18,7 @@ pub struct Report {
 }
 
 /// Compares. `None` in a repository without a commit.
-pub fn diff(
-    repo: &Repo,
-    revisions: [&str; 2],
-    unchanged: bool,
-    deps_only: bool,
-) -> Result<Option<Report>> {
+pub fn diff(repo: &Repo, revisions: [&str; 2], unchanged: bool, deps_only: bool) -> Result<Option<Report>> {
     if git_of(repo)?.head_commit().is_none() {
         return Ok(None);
     }

@@ -12,7 +12,9 @@ pub enum ExperimentError {
     #[error("experiments need a git repository")]
     NoGit,
     /// A name that git cannot have in a reference.
-    #[error("Invalid exp name {name}, the exp name must follow rules in https://git-scm.com/docs/git-check-ref-format")]
+    #[error(
+        "Invalid exp name {name}, the exp name must follow rules in https://git-scm.com/docs/git-check-ref-format"
+    )]
     BadName {
         /// What the user wrote.
         name: String,
@@ -164,7 +166,9 @@ impl Explain for ExperimentError {
             Self::NoCommits | Self::NoGit => Kind::Missing,
             Self::BadName { .. } | Self::NotAReference { .. } => Kind::Conflict,
             Self::Exists { .. } | Self::BranchExists { .. } => Kind::Exists,
-            Self::NoSuchExperiment { .. } | Self::NotAnExperiment { .. } | Self::NoSuchTask { .. } => Kind::Missing,
+            Self::NoSuchExperiment { .. } | Self::NotAnExperiment { .. } | Self::NoSuchTask { .. } => {
+                Kind::Missing
+            }
             Self::Ambiguous { .. } | Self::AmbiguousColumn { .. } => Kind::Conflict,
             Self::NoRemote { .. } => Kind::Unreachable,
             Self::BadOverride { .. } | Self::BadParamsFile { .. } => Kind::Conflict,

@@ -43,7 +43,12 @@ impl Baselines {
 }
 
 /// Adds a revision and those before it, each commit once.
-pub(super) fn add_with_parents(git: &Git, revision: &str, number: i64, commits: &mut Vec<String>) -> Result<()> {
+pub(super) fn add_with_parents(
+    git: &Git,
+    revision: &str,
+    number: i64,
+    commits: &mut Vec<String>,
+) -> Result<()> {
     if number == 0 {
         return Ok(());
     }
@@ -78,7 +83,9 @@ pub fn list(
         Some(commits) => commits,
         None => {
             let mut known: Vec<String> = by_baseline.keys().cloned().collect();
-            known.sort_by_key(|commit| (std::cmp::Reverse(git.commit_time(commit).unwrap_or(0)), commit.clone()));
+            known.sort_by_key(|commit| {
+                (std::cmp::Reverse(git.commit_time(commit).unwrap_or(0)), commit.clone())
+            });
             known
         }
     };

@@ -22,8 +22,8 @@ pub mod show;
 pub mod start;
 pub mod state;
 pub mod table;
-pub mod transfer;
 pub mod temp;
+pub mod transfer;
 
 pub use error::ExperimentError;
 pub use refs::{ExpRef, Experiment};

@@ -9,21 +9,21 @@ use crate::Result;
 use crate::git::Git;
 
 const ADJECTIVES: [&str; 64] = [
-    "amber", "ample", "ancient", "azure", "bold", "brave", "breezy", "bright", "brisk", "calm", "candid", "clear",
-    "clever", "cosmic", "cosy", "crisp", "curious", "dapper", "daring", "deft", "eager", "early", "fair", "fancy",
-    "fleet", "fresh", "gentle", "glad", "golden", "grand", "happy", "hardy", "honest", "humble", "jolly", "keen",
-    "kind", "lively", "lucid", "lucky", "mellow", "merry", "mild", "nimble", "noble", "patient", "plain", "polite",
-    "proud", "quick", "quiet", "rapid", "robust", "rosy", "silent", "smooth", "solid", "steady", "sturdy", "sunny",
-    "swift", "tidy", "vivid", "warm",
+    "amber", "ample", "ancient", "azure", "bold", "brave", "breezy", "bright", "brisk", "calm", "candid",
+    "clear", "clever", "cosmic", "cosy", "crisp", "curious", "dapper", "daring", "deft", "eager", "early",
+    "fair", "fancy", "fleet", "fresh", "gentle", "glad", "golden", "grand", "happy", "hardy", "honest",
+    "humble", "jolly", "keen", "kind", "lively", "lucid", "lucky", "mellow", "merry", "mild", "nimble",
+    "noble", "patient", "plain", "polite", "proud", "quick", "quiet", "rapid", "robust", "rosy", "silent",
+    "smooth", "solid", "steady", "sturdy", "sunny", "swift", "tidy", "vivid", "warm",
 ];
 
 const NOUNS: [&str; 64] = [
-    "acorn", "alder", "anchor", "apple", "aspen", "badger", "beacon", "birch", "bison", "breeze", "brook", "canyon",
-    "cedar", "cliff", "clover", "comet", "coral", "crane", "creek", "delta", "dune", "eagle", "ember", "falcon",
-    "fern", "finch", "fjord", "forest", "fox", "glade", "harbor", "hazel", "heron", "hill", "island", "jay", "kite",
-    "lagoon", "lake", "lark", "maple", "meadow", "moss", "oak", "otter", "owl", "panda", "pebble", "pine", "planet",
-    "pond", "prairie", "raven", "reef", "ridge", "river", "robin", "sparrow", "spruce", "stone", "tiger", "valley",
-    "willow", "wren",
+    "acorn", "alder", "anchor", "apple", "aspen", "badger", "beacon", "birch", "bison", "breeze", "brook",
+    "canyon", "cedar", "cliff", "clover", "comet", "coral", "crane", "creek", "delta", "dune", "eagle",
+    "ember", "falcon", "fern", "finch", "fjord", "forest", "fox", "glade", "harbor", "hazel", "heron",
+    "hill", "island", "jay", "kite", "lagoon", "lake", "lark", "maple", "meadow", "moss", "oak", "otter",
+    "owl", "panda", "pebble", "pine", "planet", "pond", "prairie", "raven", "reef", "ridge", "river",
+    "robin", "sparrow", "spruce", "stone", "tiger", "valley", "willow", "wren",
 ];
 
 /// Refuses a name that git, or DVC, does not take in a reference.

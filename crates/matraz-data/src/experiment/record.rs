@@ -132,7 +132,11 @@ fn plot_sources(plots: &[PlotDefinition]) -> Vec<String> {
 fn tracked_ones(git: &Git, files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let mut kept = Vec::new();
     for file in files {
-        if file.starts_with(git.root()) && file.symlink_metadata().is_ok() && !kept.contains(&file) && !git.is_ignored(&file)? {
+        if file.starts_with(git.root())
+            && file.symlink_metadata().is_ok()
+            && !kept.contains(&file)
+            && !git.is_ignored(&file)?
+        {
             kept.push(file);
         }
     }

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use super::error::ExperimentError;
-use crate::git::Git;
 use crate::Result;
+use crate::git::Git;
 
 /// Where all of them are.
 pub const NAMESPACE: &str = "refs/exps/";
@@ -73,12 +73,12 @@ pub fn all(git: &Git) -> Result<Vec<Experiment>> {
 
 /// All experiments of another repository.
 pub fn all_remote(git: &Git, remote: &str) -> Result<Vec<Experiment>> {
-    let found = git.remote_references(remote, "refs/exps/*").map_err(|_| ExperimentError::NoRemote {
-        remote: remote.to_owned(),
-    })?;
-    let found = found.into_iter().filter_map(|(name, commit)| {
-        Some(Experiment { reference: ExpRef::parse(&name)?, commit })
-    });
+    let found = git
+        .remote_references(remote, "refs/exps/*")
+        .map_err(|_| ExperimentError::NoRemote { remote: remote.to_owned() })?;
+    let found = found
+        .into_iter()
+        .filter_map(|(name, commit)| Some(Experiment { reference: ExpRef::parse(&name)?, commit }));
     Ok(found.collect())
 }
 
@@ -98,7 +98,8 @@ pub fn find(git: &Git, names: &[String], among: &[Experiment]) -> Result<Vec<Opt
     let mut found = Vec::with_capacity(names.len());
     for name in names {
         if name.starts_with("refs/") {
-            let wanted = ExpRef::parse(name).ok_or_else(|| ExperimentError::NotAReference { name: name.clone() })?;
+            let wanted =
+                ExpRef::parse(name).ok_or_else(|| ExperimentError::NotAReference { name: name.clone() })?;
             found.push(among.iter().find(|one| one.reference == wanted).cloned());
             continue;
         }
@@ -127,14 +128,12 @@ pub fn find_all(
     remote: Option<&str>,
 ) -> Result<Vec<Experiment>> {
     let found = find(git, names, among)?;
-    let missing: Vec<String> = names
-        .iter()
-        .zip(&found)
-        .filter(|(_, found)| found.is_none())
-        .map(|(name, _)| name.clone())
-        .collect();
+    let missing: Vec<String> =
+        names.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(name, _)| name.clone()).collect();
     if !missing.is_empty() {
-        return Err(ExperimentError::NoSuchExperiment { names: missing, remote: remote.map(str::to_owned) }.into());
+        return Err(
+            ExperimentError::NoSuchExperiment { names: missing, remote: remote.map(str::to_owned) }.into()
+        );
     }
     Ok(found.into_iter().flatten().collect())
 }

@@ -61,7 +61,9 @@ pub fn plan(repo: &Repo, request: &Request) -> Result<Plan> {
             plan.tasks.extend(task.cloned());
         }
         if !missing.is_empty() {
-            return Err(ExperimentError::NoSuchExperiment { names: missing, remote: request.remote.clone() }.into());
+            return Err(
+                ExperimentError::NoSuchExperiment { names: missing, remote: request.remote.clone() }.into()
+            );
         }
     } else if let Some(baselines) = &request.baselines {
         for experiments in list::list(repo, baselines, remote)?.into_values() {

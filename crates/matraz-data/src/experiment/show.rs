@@ -207,7 +207,9 @@ fn branches(
             continue;
         }
         let task = tasks.iter().rev().find(|task| {
-            task.state == queue::State::Success && task.baseline == baseline && task.name == one.reference.name
+            task.state == queue::State::Success
+                && task.baseline == baseline
+                && task.name == one.reference.name
         });
         let executor = task.map(|task| executor(repo, task));
         plans.push(Plan { kind: Kind::Finished, name: one.reference.name, commits, executor });
@@ -239,12 +241,7 @@ fn executor(repo: &Repo, task: &Task) -> Executor {
 }
 
 impl Plan {
-    fn fill(
-        self,
-        repo: &Repo,
-        options: &Options,
-        next: &mut dyn FnMut() -> Result<State>,
-    ) -> (Kind, Branch) {
+    fn fill(self, repo: &Repo, options: &Options, next: &mut dyn FnMut() -> Result<State>) -> (Kind, Branch) {
         let kind = self.kind;
         let mut rows: Vec<Row> = Vec::new();
         for (n, rev) in self.commits.into_iter().enumerate() {

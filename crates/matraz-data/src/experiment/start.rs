@@ -99,7 +99,9 @@ pub fn commit_data(repo: &Repo, request: &Request, interrupt: &Interrupt) -> Res
     let how = TargetOptions { with_deps: true, recursive: request.recursive };
     let selections = target::select(repo, &index, &request.targets, how, &request.cwd)?;
     let is_there = |stage: &&Stage| {
-        stage.is_data() && stage.is_data_source() && stage.outs.iter().all(|out| out.cache && out.path.exists())
+        stage.is_data()
+            && stage.is_data_source()
+            && stage.outs.iter().all(|out| out.cache && out.path.exists())
     };
     let stages: Vec<&Stage> =
         selections.iter().map(|one| &index.stages[one.stage]).filter(is_there).collect();

@@ -70,7 +70,8 @@ impl State {
         for stage in &snapshot.index.stages {
             for dep in &stage.deps {
                 if matches!(dep.source, Source::Local | Source::Url) {
-                    let path = if dep.source == Source::Local { name(&dep.path) } else { dep.def_path.clone() };
+                    let path =
+                        if dep.source == Source::Local { name(&dep.path) } else { dep.def_path.clone() };
                     state.deps.insert(path, item(dep.digest, &dep.meta));
                 }
             }
@@ -90,7 +91,8 @@ impl State {
 
     fn to_value(&self) -> Value {
         let files = |files: &Files| {
-            let known = files.iter().filter_map(|(path, values)| Some((path.clone(), values.as_ref().ok()?.clone())));
+            let known =
+                files.iter().filter_map(|(path, values)| Some((path.clone(), values.as_ref().ok()?.clone())));
             Value::Map(known.collect())
         };
         let count = |n: Option<u64>| n.and_then(|n| i64::try_from(n).ok()).map_or(Value::Null, Value::Int);

@@ -94,7 +94,9 @@ pub fn table(shown: &[Baseline], layout: &Layout<'_>) -> Result<Vec<Column>> {
     deps.iter().for_each(|name| add(name, Kind::Dep));
     let values = |state: Option<&State>| {
         let mut cells = Vec::new();
-        for (all, files) in [(&metrics, state.map(|state| &state.metrics)), (&params, state.map(|state| &state.params))] {
+        for (all, files) in
+            [(&metrics, state.map(|state| &state.metrics)), (&params, state.map(|state| &state.params))]
+        {
             for (file, names) in all {
                 let found = files.and_then(|files| files.get(file));
                 let flat: IndexMap<String, &Value> = match found {
@@ -121,7 +123,9 @@ pub fn table(shown: &[Baseline], layout: &Layout<'_>) -> Result<Vec<Column>> {
         columns.iter_mut().zip(cells).for_each(|(column, cell)| column.cells.push(cell));
     };
     let fill = || layout.fill.to_owned();
-    let created = |state: Option<&State>| state.and_then(|state| state.time).map_or_else(fill, |time| (layout.time)(time));
+    let created = |state: Option<&State>| {
+        state.and_then(|state| state.time).map_or_else(fill, |time| (layout.time)(time))
+    };
     let short = |rev: &str| if is_commit(rev) { rev[..7].to_owned() } else { rev.to_owned() };
     for baseline in shown {
         let row = &baseline.row;
@@ -137,9 +141,11 @@ pub fn table(shown: &[Baseline], layout: &Layout<'_>) -> Result<Vec<Column>> {
         for (n, branch) in branches.into_iter().enumerate() {
             let Some(row) = branch.rows.first() else { continue };
             let state = row.state.as_ref().ok();
-            let (typ, line) = if n + 1 == last { ("branch_base", "└──") } else { ("branch_commit", "├──") };
+            let (typ, line) =
+                if n + 1 == last { ("branch_base", "└──") } else { ("branch_commit", "├──") };
             let rev = short(&row.rev);
-            let first = if layout.tree { format!("{line} {rev} [{}]", branch.name) } else { branch.name.clone() };
+            let first =
+                if layout.tree { format!("{line} {rev} [{}]", branch.name) } else { branch.name.clone() };
             let (how, who) = match &branch.executor {
                 Some(executor) => (capital(executor.state), executor.name.map_or_else(fill, capital)),
                 None => (fill(), fill()),
@@ -191,7 +197,9 @@ fn inner(value: &Value, precision: Option<usize>) -> String {
             list[1..list.len() - 1].to_owned()
         }
         // A number that was cut is a text for Python.
-        Value::Float(x) => precision.map_or_else(|| value.to_string(), |digits| format!("'{}'", significant(*x, digits))),
+        Value::Float(x) => {
+            precision.map_or_else(|| value.to_string(), |digits| format!("'{}'", significant(*x, digits)))
+        }
         other => shown_value(other, precision),
     }
 }
@@ -200,7 +208,11 @@ fn inner(value: &Value, precision: Option<usize>) -> String {
 pub fn significant(x: f64, digits: usize) -> String {
     let digits = digits.max(1);
     if !x.is_finite() || x == 0.0 {
-        return if x == 0.0 { if x.is_sign_negative() { "-0".into() } else { "0".into() } } else { python_float(x) };
+        return if x == 0.0 {
+            if x.is_sign_negative() { "-0".into() } else { "0".into() }
+        } else {
+            python_float(x)
+        };
     }
     let scientific = format!("{x:.*e}", digits - 1);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -271,9 +283,13 @@ fn choose(columns: &mut Vec<Column>, layout: &Layout<'_>) -> Result<()> {
     let (drop, keep) = (pattern(layout.drop)?, pattern(layout.keep)?);
     let is_kept = |name: &str| keep.as_ref().is_some_and(|keep| keep.is_match(name));
     let is_empty = |column: &Column| column.cells.iter().all(|cell| cell == layout.fill);
-    columns.retain(|column| !["State", "Executor"].contains(&column.name.as_str()) || is_kept(&column.name) || !is_empty(column));
+    columns.retain(|column| {
+        !["State", "Executor"].contains(&column.name.as_str()) || is_kept(&column.name) || !is_empty(column)
+    });
     if layout.tree {
-        columns.retain(|column| !["rev", "typ", "parent"].contains(&column.name.as_str()) || is_kept(&column.name));
+        columns.retain(|column| {
+            !["rev", "typ", "parent"].contains(&column.name.as_str()) || is_kept(&column.name)
+        });
     }
     if layout.only_changed {
         let is_same = |column: &Column| {
@@ -293,7 +309,8 @@ fn pattern(patterns: &[String]) -> Result<Option<Regex>> {
         return Ok(None);
     }
     let whole = patterns.join("|");
-    let bad = |error: regex::Error| crate::Error::BadPattern { pattern: whole.clone(), reason: error.to_string() };
+    let bad =
+        |error: regex::Error| crate::Error::BadPattern { pattern: whole.clone(), reason: error.to_string() };
     Regex::new(&format!("^(?:{whole})")).map(Some).map_err(bad)
 }
 

@@ -30,12 +30,7 @@ pub struct Prepared {
 }
 
 /// Prepares an experiment; the user's work tree stays as it is.
-pub fn prepare(
-    repo: &Repo,
-    request: &Request,
-    taken: &[String],
-    interrupt: &Interrupt,
-) -> Result<Prepared> {
+pub fn prepare(repo: &Repo, request: &Request, taken: &[String], interrupt: &Interrupt) -> Result<Prepared> {
     let git = git_of(repo)?;
     let mut start = Start::new(repo, request.name.as_deref(), request.force)?;
     if request.name.is_none() {
@@ -84,7 +79,8 @@ impl<'r> WorkTree<'r> {
         let git = git_of(repo)?;
         let all = folder(repo);
         fs::create_dir_all(&all).map_err(Error::io("create", &all))?;
-        let place = tempfile::Builder::new().prefix("tmp").tempdir_in(&all).map_err(Error::io("create", &all))?;
+        let place =
+            tempfile::Builder::new().prefix("tmp").tempdir_in(&all).map_err(Error::io("create", &all))?;
         let never = AtomicBool::new(false);
         let life = place.path().with_extension("lock");
         let life = lock::acquire(&life, None, Duration::ZERO, &never, &mut |_| {})?;
@@ -119,7 +115,9 @@ impl<'r> WorkTree<'r> {
             let text = |path: &Path| Setting::Text(path.to_string_lossy().into_owned());
             document.set(&SectionName::plain("cache"), "dir", text(&cache));
             for (name, section) in self.repo.config.remotes() {
-                if let Some(url) = section.get("url").map(Setting::text).filter(|url| Path::new(url).is_absolute()) {
+                if let Some(url) =
+                    section.get("url").map(Setting::text).filter(|url| Path::new(url).is_absolute())
+                {
                     document.set(&SectionName::remote(name), "url", Setting::Text(url));
                 }
             }

@@ -36,7 +36,10 @@ pub fn apply(root: &mut Value, change: &Override) -> Result<()> {
             }
             let merged = known.as_ref().and_then(|known| merge(known, &value, true)).unwrap_or(value);
             if !put(root, &parts, merged) {
-                return Err(bad(&change.text, format!("'{}' leads through a value that is no mapping", change.key)));
+                return Err(bad(
+                    &change.text,
+                    format!("'{}' leads through a value that is no mapping", change.key),
+                ));
             }
         }
         Action::Remove => match known {
@@ -146,7 +149,8 @@ mod tests {
     use crate::stage::params;
 
     fn after(change: &str) -> Result<String> {
-        let mut value = params::parse(Path::new("p.yaml"), "lr: 1\nnet: {act: relu, n: [1, 2]}\nnone:\n").unwrap();
+        let mut value =
+            params::parse(Path::new("p.yaml"), "lr: 1\nnet: {act: relu, n: [1, 2]}\nnone:\n").unwrap();
         apply(&mut value, &parse(change)?)?;
         Ok(value.to_string())
     }
@@ -157,7 +161,10 @@ mod tests {
             ("lr=2", "{'lr': 2, 'net': {'act': 'relu', 'n': [1, 2]}, 'none': None}"),
             ("net.n[1]=5", "{'lr': 1, 'net': {'act': 'relu', 'n': [1, 5]}, 'none': None}"),
             ("net={act: tanh}", "{'lr': 1, 'net': {'act': 'tanh', 'n': [1, 2]}, 'none': None}"),
-            ("+net.new.deep=1", "{'lr': 1, 'net': {'act': 'relu', 'n': [1, 2], 'new': {'deep': 1}}, 'none': None}"),
+            (
+                "+net.new.deep=1",
+                "{'lr': 1, 'net': {'act': 'relu', 'n': [1, 2], 'new': {'deep': 1}}, 'none': None}",
+            ),
             ("+none=3", "{'lr': 1, 'net': {'act': 'relu', 'n': [1, 2]}, 'none': 3}"),
             ("++lr=3", "{'lr': 3, 'net': {'act': 'relu', 'n': [1, 2]}, 'none': None}"),
             ("~net", "{'lr': 1, 'none': None}"),
@@ -166,7 +173,9 @@ mod tests {
         for (change, expected) in table {
             assert_eq!(after(change).unwrap(), expected, "{change}");
         }
-        for wrong in ["new=1", "net.new=1", "net={x: 1}", "+lr=2", "+lr.x=2", "~new", "~lr=2", "~none", "lr=1,2"] {
+        for wrong in
+            ["new=1", "net.new=1", "net={x: 1}", "+lr=2", "+lr.x=2", "~new", "~lr=2", "~none", "lr=1,2"]
+        {
             assert!(after(wrong).is_err(), "{wrong}");
         }
     }

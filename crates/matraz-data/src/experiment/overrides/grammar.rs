@@ -65,11 +65,12 @@ pub fn parse(text: &str) -> Result<Override> {
     if key.is_empty() || !key.chars().all(allowed) || key.split('.').any(str::is_empty) {
         return Err(bad(text, format!("'{key}' is no key")));
     }
-    let setting = match value.map(|value| value::parse(value).map_err(|reason| bad(text, reason))).transpose()? {
-        None => Setting::None,
-        Some(Element::One(value)) => Setting::One(value),
-        Some(Element::Many(values)) => Setting::Many(values),
-    };
+    let setting =
+        match value.map(|value| value::parse(value).map_err(|reason| bad(text, reason))).transpose()? {
+            None => Setting::None,
+            Some(Element::One(value)) => Setting::One(value),
+            Some(Element::Many(values)) => Setting::Many(values),
+        };
     Ok(Override { text: text.to_owned(), action, key: key.to_owned(), setting })
 }
 
@@ -87,7 +88,10 @@ mod tests {
         assert_eq!(one("+a.b='x, y'"), "Add a.b x, y");
         assert_eq!(one("++a=[1,{b: null}]"), "Put a [1, {'b': None}]");
         assert_eq!(one("a="), "Change a ");
-        assert!(matches!(parse("~net.act").unwrap(), Override { action: Action::Remove, setting: Setting::None, .. }));
+        assert!(matches!(
+            parse("~net.act").unwrap(),
+            Override { action: Action::Remove, setting: Setting::None, .. }
+        ));
         for wrong in ["lr", "=1", "a b=1", "a=[1", "a=}", "a='x", "a..b=1", "a=1)", "a=b=c"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -86,7 +86,8 @@ fn changed_file(path: &Path, texts: &[String], cwd: &Path) -> Result<(PathBuf, S
     if suffix == "py" {
         return Err(refuse("Python files can be read and not written"));
     }
-    let before = matraz_base::file::read_if_present(path).map_err(Error::io("read", path))?.unwrap_or_default();
+    let before =
+        matraz_base::file::read_if_present(path).map_err(Error::io("read", path))?.unwrap_or_default();
     let Value::Map(old) = params::parse(path, &before)? else {
         return Err(refuse("it is no mapping of names to values"));
     };

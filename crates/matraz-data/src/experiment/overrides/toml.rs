@@ -5,7 +5,8 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike};
 
 /// The text with the values of `new`. The error says what cannot be written.
 pub fn edit(text: &str, new: &Map) -> Result<String, String> {
-    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())?;
+    let mut document: DocumentMut =
+        text.parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())?;
     table(document.as_table_mut(), new)?;
     Ok(document.to_string())
 }

@@ -251,10 +251,12 @@ impl Parser<'_> {
                     (start, Some(stop)) => (start.unwrap_or(Value::Int(0)), stop),
                     (None, None) => return Err("`range` needs an end".into()),
                 };
-                range(&start, &stop, &number(argument(2, "step"))?.unwrap_or(Value::Int(1))).map(Element::Many)
+                range(&start, &stop, &number(argument(2, "step"))?.unwrap_or(Value::Int(1)))
+                    .map(Element::Many)
             }
             "int" | "float" | "str" | "bool" => {
-                let (value, _) = values.into_iter().next().ok_or_else(|| format!("`{name}` needs a value"))?;
+                let (value, _) =
+                    values.into_iter().next().ok_or_else(|| format!("`{name}` needs a value"))?;
                 cast(name, &value).map(Element::One)
             }
             "glob" => Err(format!("Glob override '{}' is not supported.", self.text)),
@@ -278,7 +280,9 @@ fn cast(name: &str, value: &Value) -> Result<Value, String> {
             "false" => Ok(Value::Bool(false)),
             _ => Err(fail()),
         },
-        ("bool", value) => Ok(Value::Bool(value.as_f64().is_some_and(|x| x != 0.0) || *value == Value::Bool(true))),
+        ("bool", value) => {
+            Ok(Value::Bool(value.as_f64().is_some_and(|x| x != 0.0) || *value == Value::Bool(true)))
+        }
         _ => Err(fail()),
     }
 }
@@ -410,7 +414,9 @@ mod tests {
         assert_eq!(many("range(3)"), "0 | 1 | 2");
         assert_eq!(many("range(0,1,0.25)"), "0.0 | 0.25 | 0.5 | 0.75");
         assert_eq!(many("range(start=4,stop=0,step=-2)"), "4 | 2");
-        for wrong in ["range(5,1)", "range(1,2,0)", "glob(a*)", "interval(1,2)", "nope(1)", "1,,2", "choice()"] {
+        for wrong in
+            ["range(5,1)", "range(1,2,0)", "glob(a*)", "interval(1,2)", "nope(1)", "1,,2", "choice()"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

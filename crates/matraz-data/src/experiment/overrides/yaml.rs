@@ -108,7 +108,8 @@ impl<'t> Writer<'t> {
             let next = entries.get(n + 1).map_or(end, |(key, _)| key.span.start);
             self.entry(key, node, value, indent, next);
         }
-        for (key, value) in new.iter().filter(|(key, _)| entries.iter().all(|(known, _)| known.text != **key)) {
+        for (key, value) in new.iter().filter(|(key, _)| entries.iter().all(|(known, _)| known.text != **key))
+        {
             self.plain(key, value, indent, &Gap::default());
         }
     }
@@ -145,7 +146,8 @@ impl<'t> Writer<'t> {
             (NodeKind::Scalar(old), _) if unchanged && !matches!(old, Value::Str(_) | Value::Null) => {
                 self.key(&key.text, indent);
                 let source = self.text[node.span.start..node.span.end].trim();
-                let word = if matches!(old, Value::Bool(_)) { source.to_lowercase() } else { source.to_owned() };
+                let word =
+                    if matches!(old, Value::Bool(_)) { source.to_lowercase() } else { source.to_owned() };
                 self.out.push_str(&format!(" {word}"));
                 self.close(&gap);
             }
@@ -157,7 +159,11 @@ impl<'t> Writer<'t> {
     fn content_end(&self, node: &Node, colon: usize) -> usize {
         if matches!(node.kind, NodeKind::Scalar(Value::Null)) {
             let source = self.text.get(node.span.start..node.span.end).unwrap_or("").trim();
-            return if source.is_empty() || source.starts_with('#') { colon } else { node.span.start + source.len() };
+            return if source.is_empty() || source.starts_with('#') {
+                colon
+            } else {
+                node.span.start + source.len()
+            };
         }
         let source = &self.text[node.span.start..node.span.end.min(self.text.len())];
         node.span.start + source.trim_end().len()

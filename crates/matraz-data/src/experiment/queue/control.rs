@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::super::error::ExperimentError;
 use super::worker::{fail, stop_file};
-use super::{Task, folder, find, lock, lock_for_life, tasks};
+use super::{Task, find, folder, lock, lock_for_life, tasks};
 use crate::{Error, Repo, Result};
 
 /// The workers that live, and whether each has a task.
@@ -109,7 +109,9 @@ fn signal(pid: u32, signal: libc::c_int) {
 fn descendants(pid: u32) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         // The name of the program, in brackets, may hold anything.
         let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());

@@ -66,7 +66,9 @@ pub fn execute(
 fn take(repo: &Repo, rev: &str, claim: &str) -> Result<Option<(Task, Lock)>> {
     let _lock = lock(repo)?;
     let found = tasks(repo)?.into_iter().find(|task| task.rev == rev);
-    let Some(mut task) = found.filter(|task| task.claim == claim && task.is_running()) else { return Ok(None) };
+    let Some(mut task) = found.filter(|task| task.claim == claim && task.is_running()) else {
+        return Ok(None);
+    };
     let Some(life) = lock_for_life(&task.lock(repo))? else { return Ok(None) };
     task.pid = Some(std::process::id());
     task.save(repo)?;
@@ -75,7 +77,9 @@ fn take(repo: &Repo, rev: &str, claim: &str) -> Result<Option<(Task, Lock)>> {
 
 /// The task as it is now, if it is still that of this claim.
 fn current(repo: &Repo, task: &Task) -> Result<Option<Task>> {
-    Ok(tasks(repo)?.into_iter().find(|now| now.rev == task.rev && now.claim == task.claim && now.is_running()))
+    Ok(tasks(repo)?
+        .into_iter()
+        .find(|now| now.rev == task.rev && now.claim == task.claim && now.is_running()))
 }
 
 fn change(repo: &Repo, task: &Task, change: impl FnOnce(&mut Task)) -> Result<()> {

@@ -179,7 +179,8 @@ pub fn tasks(repo: &Repo) -> Result<Vec<Task>> {
     for entry in entries {
         let path = entry.map_err(Error::io("read", &folder))?.path();
         if path.extension().is_some_and(|suffix| suffix == "json") {
-            let Some(text) = matraz_base::file::read_if_present(&path).map_err(Error::io("read", &path))? else {
+            let Some(text) = matraz_base::file::read_if_present(&path).map_err(Error::io("read", &path))?
+            else {
                 continue;
             };
             tasks.push(serde_json::from_str(&text).map_err(|error| bad_task(&path, error))?);
@@ -269,7 +270,8 @@ pub fn remove(repo: &Repo, gone: &[Task]) -> Result<()> {
     let git = git_of(repo)?;
     let _lock = lock(repo)?;
     let present = tasks(repo)?;
-    for task in present.iter().filter(|task| gone.iter().any(|one| one.rev == task.rev) && !task.is_running()) {
+    for task in present.iter().filter(|task| gone.iter().any(|one| one.rev == task.rev) && !task.is_running())
+    {
         for file in [task.file(repo), task.lock(repo), task.log(repo)] {
             match fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -35,7 +35,8 @@ impl Program {
         if let Some(parent) = output.parent() {
             fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
         }
-        let file = File::options().create(true).append(true).open(output).map_err(Error::io("write", output))?;
+        let file =
+            File::options().create(true).append(true).open(output).map_err(Error::io("write", output))?;
         let copy = file.try_clone().map_err(Error::io("write", output))?;
         let mut command = Command::new(&self.path);
         command
@@ -58,7 +59,9 @@ pub fn start_workers(repo: &Repo, count: usize, program: &Program) -> Result<usi
     let _lock = lock(repo)?;
     let stop = stop_file(repo);
     match fs::remove_file(&stop) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", &stop)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::io("remove", &stop)(error));
+        }
         _ => {}
     }
     let mut started = 0;

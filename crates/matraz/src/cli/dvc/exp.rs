@@ -5,8 +5,8 @@ use matraz_base::{Failure, Kind};
 use matraz_data::experiment::list::Baselines;
 
 use super::{
-    exp_apply, exp_branch, exp_clean, exp_diff, exp_list, exp_pull, exp_push, exp_remove, exp_rename, exp_run,
-    exp_save, exp_show, exp_worker,
+    exp_apply, exp_branch, exp_clean, exp_diff, exp_list, exp_pull, exp_push, exp_remove, exp_rename,
+    exp_run, exp_save, exp_show, exp_worker,
 };
 use crate::app::App;
 use crate::exit::Exit;
@@ -87,7 +87,10 @@ pub fn caught(app: &App, outcome: Result<Exit, Failure>) -> Result<Exit, Failure
     match outcome {
         Err(Failure(error))
             if app.grammar == Grammar::Dvc
-                && !matches!(error.kind(), Kind::Usage | Kind::Outside | Kind::Interrupted | Kind::Settings) =>
+                && !matches!(
+                    error.kind(),
+                    Kind::Usage | Kind::Outside | Kind::Interrupted | Kind::Settings
+                ) =>
         {
             app.out.error(&render::error(error.as_ref(), app.grammar, &app.cwd, app.out.colour()));
             Ok(Exit(1))

@@ -65,7 +65,11 @@ fn compare(args: &Args, app: &App, repo: &matraz_data::Repo) -> Result<Exit, Fai
     let metrics = layout("Metric", Some(chosen(args.precision))).render(&report.metrics, revisions, root);
     let params = layout("Param", None).render(&report.params, revisions, root);
     match args.json {
-        true => app.out.result(&format!("{{\"metrics\": {}, \"params\": {}}}", metrics.trim_end(), params.trim_end())),
+        true => app.out.result(&format!(
+            "{{\"metrics\": {}, \"params\": {}}}",
+            metrics.trim_end(),
+            params.trim_end()
+        )),
         false => app.out.raw(&format!("{metrics}\n{params}")),
     }
     Ok(Exit::OK)

@@ -44,7 +44,9 @@ fn branch_value(branch: &Branch, root: &Path) -> Value {
 
 fn row_value(row: &Row, experiments: Value, root: &Path) -> Value {
     let error = match &row.state {
-        _ if row.failed => map([("msg", Value::Str("Experiment run failed".into())), ("type", Value::Str(String::new()))]),
+        _ if row.failed => {
+            map([("msg", Value::Str("Experiment run failed".into())), ("type", Value::Str(String::new()))])
+        }
         Ok(_) => Value::Null,
         Err(error) => {
             let (kind, message) = describe(error, root);
@@ -72,7 +74,11 @@ fn state_value(rev: &str, state: &State, root: &Path) -> Value {
         (
             "deps",
             entries(&state.deps, &|item| {
-                map([("hash", text(item.hash.as_deref())), ("size", count(item.size)), ("nfiles", count(item.nfiles))])
+                map([
+                    ("hash", text(item.hash.as_deref())),
+                    ("size", count(item.size)),
+                    ("nfiles", count(item.nfiles)),
+                ])
             }),
         ),
         (

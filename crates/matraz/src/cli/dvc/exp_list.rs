@@ -40,7 +40,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let names = repo.git.as_ref().map(list::names).transpose()?.unwrap_or_default();
     if args.json {
         let entry = |(baseline, experiments): (&String, &Vec<matraz_data::experiment::Experiment>)| {
-            let inner = experiments.iter().map(|one| json!({"name": one.reference.name, "commit": one.commit}));
+            let inner =
+                experiments.iter().map(|one| json!({"name": one.reference.name, "commit": one.commit}));
             json!({"baseline": baseline, "name": names.get(baseline), "experiments": inner.collect::<Vec<_>>()})
         };
         app.out.json(&found.iter().map(entry).collect());

@@ -49,7 +49,14 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     }
     let mut failure = None;
     if !args.no_cache {
-        let got = transfer::pull_data(&project.repo, &report, &args.data.data(), &app.cwd, &app.out, &app.interrupt);
+        let got = transfer::pull_data(
+            &project.repo,
+            &report,
+            &args.data.data(),
+            &app.cwd,
+            &app.out,
+            &app.interrupt,
+        );
         match got {
             Ok(got) => {
                 warn_of_corrupted(app, &got.corrupted);

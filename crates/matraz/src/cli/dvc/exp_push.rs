@@ -66,7 +66,14 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let mut uploaded = 0;
     let mut failure = None;
     if !args.no_cache {
-        let sent = transfer::push_data(&project.repo, &report, &args.data.data(), &app.cwd, &app.out, &app.interrupt);
+        let sent = transfer::push_data(
+            &project.repo,
+            &report,
+            &args.data.data(),
+            &app.cwd,
+            &app.out,
+            &app.interrupt,
+        );
         match sent {
             Ok(sent) => {
                 warn_of_corrupted(app, &sent.corrupted);
@@ -96,7 +103,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 }
 
 fn tell(report: &transfer::Report, args: &Args, app: &App) {
-    let names = |some: &[Experiment]| joined(&some.iter().map(|one| one.reference.name.clone()).collect::<Vec<_>>());
+    let names =
+        |some: &[Experiment]| joined(&some.iter().map(|one| one.reference.name.clone()).collect::<Vec<_>>());
     let remote = &args.git_remote;
     if !report.diverged.is_empty() {
         app.out.error(&format!(

@@ -61,7 +61,8 @@ pub fn run_task(args: TaskArgs, app: &App) -> Result<Exit, Failure> {
     let tasks = queue::tasks(&repo)?;
     let Some(task) = tasks.into_iter().find(|task| task.rev == args.task) else { return Ok(Exit::NO) };
     let words = std::iter::once("run".to_owned()).chain(task.arguments.iter().cloned());
-    let line = Line::try_parse_from(words).map_err(|error| CliError::Usage { message: error.to_string(), hint: None })?;
+    let line = Line::try_parse_from(words)
+        .map_err(|error| CliError::Usage { message: error.to_string(), hint: None })?;
     let reproduction = repro::Args::from(Stagewise { targets: task.targets.clone(), ..line.stages });
     let stages = Stages::new(&reproduction, app, &repo)?;
     let mut recorded = None;

@@ -85,7 +85,8 @@ pub fn follow(app: &App, repo: &Repo, task: &Task, revive: bool) -> Result<Optio
 fn pass_on(app: &App, file: &std::path::Path, from: u64) -> u64 {
     let Ok(mut file) = std::fs::File::open(file) else { return 0 };
     let mut bytes = Vec::new();
-    if file.seek(SeekFrom::Start(from)).is_err() || file.read_to_end(&mut bytes).is_err() || bytes.is_empty() {
+    if file.seek(SeekFrom::Start(from)).is_err() || file.read_to_end(&mut bytes).is_err() || bytes.is_empty()
+    {
         return 0;
     }
     app.out.pass(false, &bytes);

@@ -26,7 +26,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     if let Some(encoding) = &args.encoding
         && !["utf8", "ascii"].contains(&encoding.to_lowercase().replace(['-', '_'], "").as_str())
     {
-        let message = format!("the encoding '{encoding}' is not supported: output is shown as it was written");
+        let message =
+            format!("the encoding '{encoding}' is not supported: output is shown as it was written");
         return Err(CliError::Refused { message, kind: Kind::Conflict }.into());
     }
     let repo = open_to_read(app)?;
@@ -35,7 +36,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         follow(app, &repo, &task, false)?;
         return Ok(Exit::OK);
     }
-    let bytes = std::fs::read(&log).map_err(|source| matraz_data::Error::Io { action: "read", path: log, source })?;
+    let bytes =
+        std::fs::read(&log).map_err(|source| matraz_data::Error::Io { action: "read", path: log, source })?;
     app.out.pass(false, &bytes);
     app.out.line("");
     Ok(Exit::OK)

@@ -39,7 +39,12 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     } else {
         let headers = ["Task", "Name", "Created", "Status"].map(str::to_owned);
         let row = |task: &Task| {
-            vec![task.rev[..7].to_owned(), task.name.clone(), moment(task.created), word(task.state).to_owned()]
+            vec![
+                task.rev[..7].to_owned(),
+                task.name.clone(),
+                moment(task.created),
+                word(task.state).to_owned(),
+            ]
         };
         app.out.line(&table::plain(&headers, &tasks.iter().map(row).collect::<Vec<_>>()));
     }
