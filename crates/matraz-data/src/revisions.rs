@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use crate::experiment::queue;
 use crate::view::{View, WORKSPACE};
 use crate::{Error, Repo, Result};
 
@@ -92,7 +93,9 @@ pub fn list<'r>(repo: &'r Repo, which: &Which) -> Result<Vec<(String, View<'r>)>
         }
     }
     if which.experiments {
-        for commit in git.experiment_commits()? {
+        let queued = queue::tasks(repo)?.into_iter().map(|task| task.rev);
+        let queued = queued.filter(|commit| git.resolve_plain(commit).is_some());
+        for commit in git.experiment_commits()?.into_iter().chain(queued) {
             add(commit.clone(), commit);
         }
     }

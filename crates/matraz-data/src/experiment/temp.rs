@@ -19,14 +19,13 @@ use crate::repo::DVC_DIR;
 use crate::stage::address::relative;
 use crate::{Error, Repo, Result};
 
-/// What an experiment in a work tree of its own starts with: a commit that holds the user's work tree with the changed
-/// parameters.
+/// What an experiment in a work tree of its own starts with: the files of the user's, with the changed parameters.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// Where it starts from, and its name.
     pub start: Start,
-    /// The commit.
-    pub commit: String,
+    /// The tree with the files.
+    pub tree: String,
 }
 
 /// Prepares an experiment; the user's work tree stays as it is.
@@ -48,9 +47,7 @@ pub fn prepare(repo: &Repo, request: &Request, taken: &[String], interrupt: &Int
     for (file, bytes) in before {
         matraz_base::file::write(&file, &bytes).map_err(Error::io("write", &file))?;
     }
-    let message = format!("dvc-exp:{0}:{0}:{1}", start.baseline, start.name);
-    let commit = git.commit_tree(&drafted?, &[&start.baseline], &message)?;
-    Ok(Prepared { start, commit })
+    Ok(Prepared { start, tree: drafted? })
 }
 
 /// The folder of all work trees.
@@ -74,7 +71,7 @@ pub struct WorkTree<'r> {
 }
 
 impl<'r> WorkTree<'r> {
-    /// Makes one with the files of a commit on top of the baseline.
+    /// Makes one with the files on top of the baseline.
     pub fn make(repo: &'r Repo, prepared: &Prepared) -> Result<Self> {
         let git = git_of(repo)?;
         let all = folder(repo);
@@ -85,7 +82,7 @@ impl<'r> WorkTree<'r> {
         let life = place.path().with_extension("lock");
         let life = lock::acquire(&life, None, Duration::ZERO, &never, &mut |_| {})?;
         let tree = Self { repo, folder: place.keep(), _life: life };
-        git.add_work_tree(&tree.folder, &prepared.start.baseline, &git.tree_of(&prepared.commit)?)?;
+        git.add_work_tree(&tree.folder, &prepared.start.baseline, &prepared.tree)?;
         tree.write_settings()?;
         Ok(tree)
     }

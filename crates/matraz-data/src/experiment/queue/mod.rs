@@ -27,7 +27,8 @@ use super::start::{Request, Start, git_of};
 use super::temp::{self, Prepared};
 use crate::{Error, Repo, Result};
 
-/// Keeps the commits of tasks from being collected.
+/// Keeps the files of tasks from being collected. The references name trees: a queued experiment is no commit that `git
+/// log --all` should show.
 const KEPT: &str = "refs/matraz/queue/";
 
 /// How far a task is.
@@ -49,6 +50,8 @@ pub enum State {
 pub struct Task {
     /// Its commit, which is its name in the queue too.
     pub rev: String,
+    /// The files that it starts with.
+    pub tree: String,
     /// The name of the experiment.
     pub name: String,
     /// The commit that it starts from.
@@ -117,7 +120,7 @@ impl Task {
 
     /// What it starts with.
     fn prepared(&self) -> Prepared {
-        Prepared { start: self.start(), commit: self.rev.clone() }
+        Prepared { start: self.start(), tree: self.tree.clone() }
     }
 
     /// The file with its output.
@@ -225,10 +228,13 @@ pub fn put(repo: &Repo, request: &Request, extras: &Extras, interrupt: &Interrup
     let prepared = temp::prepare(repo, request, &taken, interrupt)?;
     let _lock = lock(repo)?;
     let order = tasks(repo)?.iter().map(|task| task.order + 1).max().unwrap_or(1);
+    let baseline = prepared.start.baseline;
+    let message = format!("dvc-exp:{baseline}:{baseline}:{}", prepared.start.name);
     let mut task = Task {
-        rev: prepared.commit,
+        rev: git.commit_tree(&prepared.tree, &[&baseline], &message)?,
+        tree: prepared.tree,
         name: prepared.start.name,
-        baseline: prepared.start.baseline,
+        baseline,
         created: extras.now,
         order,
         state: State::Queued,
@@ -249,14 +255,12 @@ pub fn put(repo: &Repo, request: &Request, extras: &Extras, interrupt: &Interrup
         killed: false,
     };
     // The same changes queued twice within a second are two tasks.
-    let message = format!("dvc-exp:{0}:{0}:{1}", task.baseline, task.name);
     let mut n = 0;
     while task.file(repo).exists() {
         n += 1;
-        let tree = git.tree_of(&task.rev)?;
-        task.rev = git.commit_tree(&tree, &[&task.baseline], &format!("{message}\n\n{n}"))?;
+        task.rev = git.commit_tree(&task.tree, &[&task.baseline], &format!("{message}\n\n{n}"))?;
     }
-    git.set_reference(&format!("{KEPT}{}", task.rev), &task.rev, None)?;
+    git.set_reference(&format!("{KEPT}{}", task.rev), &task.tree, None)?;
     task.save(repo)?;
     git.push_stash(refs::QUEUE_STASH, &task.rev, &format!("commit: {message}"))?;
     Ok(task)

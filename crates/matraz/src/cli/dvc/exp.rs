@@ -82,7 +82,7 @@ impl Selection {
     }
 }
 
-/// Commands that catch their own errors in DVC end with 1, where others end with 255.
+/// Commands that catch their own errors in DVC end with 1, where others end with 255, as do all without a commit.
 pub fn caught(app: &App, outcome: Result<Exit, Failure>) -> Result<Exit, Failure> {
     match outcome {
         Err(Failure(error))

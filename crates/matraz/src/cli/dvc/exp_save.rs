@@ -1,6 +1,8 @@
 //! `dvc exp save`, `matraz exp save`
 
 use matraz_base::{Failure, Progress};
+use matraz_data::Error;
+use matraz_data::experiment::ExperimentError;
 use matraz_data::experiment::save::{self, Request};
 use serde_json::json;
 
@@ -44,6 +46,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         include_untracked: args.include_untracked,
         message: args.message,
     };
+    if project.repo.git.as_ref().is_none_or(|git| git.head_commit().is_none()) {
+        return Err(Error::from(ExperimentError::NoCommits).into());
+    }
     let saved = save::save(&project.repo, &request, &app.cwd, &app.out, &app.interrupt);
     caught(
         app,
