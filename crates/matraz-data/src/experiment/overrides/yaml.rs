@@ -165,7 +165,11 @@ impl<'t> Writer<'t> {
                 node.span.start + source.len()
             };
         }
-        let source = &self.text[node.span.start..node.span.end.min(self.text.len())];
+        let source = &self.text[node.span.start..];
+        if let Some(length) = enclosed(source) {
+            return node.span.start + length;
+        }
+        let source = &source[..node.span.end.min(self.text.len()) - node.span.start];
         node.span.start + source.trim_end().len()
     }
 
@@ -230,6 +234,35 @@ impl<'t> Writer<'t> {
     }
 }
 
+/// The length of what quotes or brackets at the beginning enclose; `None` when there are none. The parser counts the
+/// space behind them as theirs.
+fn enclosed(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote: Option<char> = None;
+    let mut letters = text.char_indices().peekable();
+    while let Some((at, c)) = letters.next() {
+        match (quote, c) {
+            (Some('"'), '\\') => drop(letters.next()),
+            (Some('\''), '\'') if letters.peek().is_some_and(|(_, next)| *next == '\'') => {
+                drop(letters.next())
+            }
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => continue,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '[' | '{') => depth += 1,
+            (None, ']' | '}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if at == 0 && depth == 0 && quote.is_none() {
+            return None;
+        }
+        if depth == 0 && quote.is_none() {
+            return Some(at + c.len_utf8());
+        }
+    }
+    None
+}
+
 /// A value in one line, in brackets.
 fn flow(value: &Value, node: Option<&Node>, text: &str) -> String {
     match value {
@@ -265,6 +298,51 @@ fn scalar(value: &Value) -> String {
         other => {
             let written = yaml::write(&Value::Map(Map::from_iter([("k".to_owned(), other.clone())])));
             written.trim_end().strip_prefix("k: ").unwrap_or_default().to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::stage::params;
+
+    /// What DVC 3.67.1 made of the same text.
+    #[test]
+    fn files_are_left_in_the_layout_of_dvc() {
+        let text = "# head\n\nlr: 0.1   # rate\nnet:   # the net\n    # inside\n    layers: [1, 2]  # ls\n    act: relu\n\n    \
+                    deep:\n        x: 1  # xx\n        # after x\nseq:  # seqc\n# pre\n- 1  # one\n- 2\n\n# after seq\nname: \"x\"   # nm\n\
+                    note: 'it''s'\nsci: 1e-4\nexp: 1.50\nz: null\nlong: |\n  a\n  b\nflow: {a: 1, b: [1, 2]}  # fl\nyes_: yes\n# tail\n";
+        let Value::Map(mut new) = params::parse(Path::new("p.yaml"), text).unwrap() else { panic!() };
+        new["lr"] = Value::Float(0.123456789);
+        new.insert("new".into(), Value::Int(1));
+        let after = "# head\n\nlr: 0.123456789 # rate\nnet:   # the net\n    # inside\n  layers:           # ls\n  - 1\n  - 2\n  \
+                     act: relu\n\n  deep:\n    x: 1      # xx\n        # after x\nseq:  # seqc\n# pre\n- 1\n- 2\nname: x     # nm\n\
+                     note: it's\nsci: 1e-4\nexp: 1.50\nz:\nlong: |\n  a\n  b\nflow: {a: 1, b: [1, 2]}  # fl\nyes_: yes\n# tail\nnew: 1\n";
+        assert_eq!(rewrite(text, &new), after);
+        new.shift_remove("yes_");
+        let Value::Map(net) = &mut new["net"] else { panic!() };
+        net.shift_remove("act");
+        let after = after.replace("  act: relu\n\n", "").replace("yes_: yes\n# tail\n", "");
+        assert_eq!(rewrite(text, &new), after);
+    }
+
+    #[test]
+    fn what_cannot_be_laid_out_is_still_right() {
+        for text in [
+            "base: &b {x: 1}\nuse: *b\n",
+            "{a: 1, b: [x, 'y z']}",
+            "",
+            "? a\n: 1\n",
+            "a: 1\n---\n",
+            "a:\n- b: 1\n  c: 2\n",
+        ] {
+            let Ok(Value::Map(mut new)) = params::parse(Path::new("p.yaml"), text) else { continue };
+            new.insert("k".into(), Value::List(vec![Value::Null, Value::Str("x: y".into())]));
+            let written = rewrite(text, &new);
+            assert_eq!(params::parse(Path::new("p.yaml"), &written).unwrap(), Value::Map(new), "{written}");
         }
     }
 }
