@@ -240,12 +240,14 @@ fn enclosed(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut quote: Option<char> = None;
     let mut letters = text.char_indices().peekable();
+    let mut skip = false;
     while let Some((at, c)) = letters.next() {
+        if std::mem::take(&mut skip) {
+            continue;
+        }
         match (quote, c) {
-            (Some('"'), '\\') => drop(letters.next()),
-            (Some('\''), '\'') if letters.peek().is_some_and(|(_, next)| *next == '\'') => {
-                drop(letters.next())
-            }
+            (Some('"'), '\\') => skip = true,
+            (Some('\''), '\'') if letters.peek().is_some_and(|(_, next)| *next == '\'') => skip = true,
             (Some(open), c) if c == open => quote = None,
             (Some(_), _) => continue,
             (None, '"' | '\'') => quote = Some(c),
