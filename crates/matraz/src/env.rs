@@ -117,6 +117,10 @@ variables! {
     logname = "LOGNAME";
     /// The user's name, when `LOGNAME` is not set.
     user = "USER";
+    /// `true` to send every experiment to another repository as soon as it is finished; wins over `exp.auto_push`.
+    dvc_exp_auto_push = "DVC_EXP_AUTO_PUSH";
+    /// Which repository that is; wins over `exp.git_remote`.
+    dvc_exp_git_remote = "DVC_EXP_GIT_REMOTE";
     /// Set inside the commands of a stage: the root of its project.
     dvc_root = "DVC_ROOT";
     /// Set by the `pre-commit` tool: `1` when a commit was checked out, and not single files.

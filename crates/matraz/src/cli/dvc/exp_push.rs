@@ -1,15 +1,18 @@
 //! `dvc exp push`, `matraz exp push`
 
 use matraz_base::{Failure, Progress};
-use matraz_data::Error;
 use matraz_data::experiment::Experiment;
+use matraz_data::experiment::run::Finished;
 use matraz_data::experiment::transfer::{self, Data, Request};
+
+use matraz_data::{Error, Repo};
 
 use super::exp::{Selection, joined};
 use super::project::{Project, summary, warn_of_corrupted};
 use super::push::{warn_of_failed, warn_of_missing};
 use crate::app::App;
 use crate::exit::Exit;
+use crate::project::text;
 
 /// Send experiments and their data to another git repository
 #[derive(clap::Args, Debug)]
@@ -100,6 +103,32 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         );
     }
     failure.map_or(Ok(Exit::OK), |error| Err(error.into()))
+}
+
+/// Sends a finished experiment and its data where the settings ask for it. What goes wrong costs a warning: the experiment
+/// is there.
+pub fn auto_push(app: &App, repo: &Repo, finished: &Finished) {
+    let wanted = match text(app.env.dvc_exp_auto_push.as_ref()) {
+        Some(word) => ["1", "y", "yes", "true"].contains(&word.to_lowercase().as_str()),
+        None => repo.config.flag("exp", "auto_push", false),
+    };
+    if !wanted {
+        return;
+    }
+    let named = text(app.env.dvc_exp_git_remote.as_ref()).or_else(|| repo.config.get("exp", "git_remote"));
+    let git_remote = named.unwrap_or_else(|| "origin".into());
+    app.out.line(&format!("Pushing experiment to '{git_remote}'. Cancel with CTRL+C."));
+    let names = vec![finished.start.reference().path()];
+    let request = Request { git_remote: git_remote.clone(), names, ..Request::default() };
+    let data = Data { remote: None, run_cache: true };
+    let sent = transfer::push_references(repo, &request).and_then(|report| {
+        transfer::push_data(repo, &report, &data, &app.cwd, &app.out, &app.interrupt).map(drop)
+    });
+    if let Err(error) = sent {
+        app.out.warn(&format!(
+            "Something went wrong while auto pushing experiment to the remote '{git_remote}': {error}"
+        ));
+    }
 }
 
 fn tell(report: &transfer::Report, args: &Args, app: &App) {

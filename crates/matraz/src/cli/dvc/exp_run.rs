@@ -8,6 +8,7 @@ use matraz_data::experiment::{ExperimentError, Request, run as experiment_run, t
 use matraz_data::{Repo, experiment};
 use matraz_loop::record::Recorded;
 
+use super::exp_push::auto_push;
 use super::project::Project;
 use super::queue_follow;
 use super::repro::{self, Stages, recorded_line};
@@ -102,6 +103,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     };
     join(app, &stages, recorded, finished.as_ref().ok().and_then(Option::as_ref));
     if let Some(finished) = finished? {
+        auto_push(app, &repo, &finished);
         app.out.line(&format!("\nRan experiment(s): {}", finished.start.name));
         app.out.line(&match args.temp {
             true => how_to_apply(app),

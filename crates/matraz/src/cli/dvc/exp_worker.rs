@@ -8,6 +8,7 @@ use matraz_data::Repo;
 use matraz_data::experiment::queue::{self, Program, Worker};
 use matraz_data::experiment::start::Start;
 
+use super::exp_push::auto_push;
 use super::exp_run::join;
 use super::repro::{self, Stages, Stagewise};
 use crate::app::App;
@@ -73,8 +74,9 @@ pub fn run_task(args: TaskArgs, app: &App) -> Result<Exit, Failure> {
     };
     let done = queue::execute(&repo, &args.task, &args.claim, &mut reproduce, &app.out, &app.interrupt);
     join(app, &stages, recorded, done.as_ref().ok().and_then(Option::as_ref));
-    if done?.is_none() {
-        app.out.warn("another worker has this task");
+    match done? {
+        Some(finished) => auto_push(app, &repo, &finished),
+        None => app.out.warn("another worker has this task"),
     }
     Ok(Exit::OK)
 }
