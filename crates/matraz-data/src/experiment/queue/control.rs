@@ -12,6 +12,7 @@ use crate::{Error, Repo, Result};
 /// The workers that live, and whether each has a task.
 pub fn workers(repo: &Repo) -> Result<Vec<(String, bool)>> {
     let Ok(entries) = fs::read_dir(folder(repo).join("workers")) else { return Ok(Vec::new()) };
+    let _lock = lock(repo)?;
     let all = tasks(repo)?;
     let mut workers = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {

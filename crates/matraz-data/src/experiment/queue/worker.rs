@@ -106,7 +106,8 @@ pub struct Worker<'r> {
 impl<'r> Worker<'r> {
     /// Becomes the worker of this name; `None` when there is one already.
     pub fn begin(repo: &'r Repo, name: &str) -> Result<Option<Self>> {
-        drop(lock(repo)?);
+        // Locks for life are looked at only by those who hold the queue's.
+        let _lock = lock(repo)?;
         let life = lock_for_life(&life_file(repo, name))?;
         Ok(life.map(|life| Self { repo, name: name.to_owned(), _life: life }))
     }
