@@ -182,7 +182,7 @@ impl Check<'_> {
         let makers: Vec<&&&Run> = mine.iter().filter(made).collect();
         let Some(newest) = makers.first() else { return false };
         let fits = |run: &&&&Run| inputs_of_run(run) == inputs_of_entry(entry) && params_fit(run, entry);
-        if !makers.iter().any(|maker| fits(&maker)) {
+        if !makers.iter().any(fits) {
             let commit = newest.tag(tag::COMMIT).map(first).unwrap_or_default();
             let message = format!(
                 "dvc.lock has the outputs of stage {name} that run {} made at commit {commit}, but other dependencies or \
@@ -197,7 +197,7 @@ impl Check<'_> {
         let at =
             |run: &&&&Run| run.tag(tag::COMMIT).is_some_and(|commit| near.iter().any(|one| *one == commit));
         let others: Vec<&&&Run> = mine.iter().filter(at).collect();
-        if let (Some(other), false) = (others.first(), makers.iter().any(|maker| at(maker))) {
+        if let (Some(other), false) = (others.first(), makers.iter().any(at)) {
             let message = format!(
                 "commit {} has the results of stage {name} from a run of commit {}; the run of commit {} made others",
                 first(&brought),

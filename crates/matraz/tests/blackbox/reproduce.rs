@@ -24,33 +24,6 @@ fn shared() -> Workspace {
     w
 }
 
-#[test]
-fn a_stage_from_a_colleagues_run_cache_is_a_run_that_points_at_theirs() {
-    let w = shared();
-    let clone = w.beside("clone");
-    w.git_do(&["clone", "-q", ".", clone.to_str().unwrap()]);
-    let parameters = "seed: 1\nrate: 0.7\n";
-    w.write("params.yaml", parameters);
-    w.matraz(&["repro"]).succeeds();
-    w.matraz(&["push", "-q", "--run-cache"]).succeeds();
-    std::fs::write(clone.join("params.yaml"), parameters).unwrap();
-    matraz_in(&w, &clone, &["repro", "--pull"]).succeeds().prints(&["cached"]);
-    let runs = w.matraz(&["runs", "list", "--all", "--json"]).succeeds().json();
-    let train = |cached: bool| {
-        let is_train = |run: &&serde_json::Value| {
-            run["tags"]["matraz.stage"] == "train" && run["params"]["rate"] == "0.7"
-        };
-        let runs = runs.as_array().unwrap().iter().filter(is_train);
-        let mut runs = runs.filter(|run| run["tags"]["matraz.cached"].is_string() == cached);
-        runs.next().unwrap().clone()
-    };
-    let (theirs, mine) = (train(false), train(true));
-    assert_eq!(mine["tags"]["matraz.cached.run_id"], theirs["id"], "{mine}");
-    assert_eq!(mine["tags"]["matraz.cached.saved_seconds"], theirs["tags"]["matraz.wall_seconds"]);
-    assert_eq!(mine["metrics"], theirs["metrics"]);
-    assert!(!mine["metrics"].as_object().unwrap().is_empty());
-}
-
 fn newest(w: &Workspace) -> String {
     let run = w.matraz(&["runs", "show", "--json"]).succeeds().json();
     run["id"].as_str().unwrap().to_owned()
