@@ -37,8 +37,6 @@ fn routes(router: &axum::Router) -> Vec<(Method, String)> {
     let mut found = Vec::new();
     for part in told.split("RouteId(").skip(1) {
         let Some((id, rest)) = part.split_once("): MethodRouter(") else { continue };
-        // Behind the last one comes what the router says of other things.
-        let rest = rest.split("allow_header").next().unwrap();
         // What answers addresses that no route has.
         if paths[id] == "/" || paths[id].contains("axum_fallback") {
             continue;
@@ -68,7 +66,7 @@ async fn every_route_says_what_it_needs() {
 }
 
 #[tokio::test]
-async fn every_route_is_in_the_document_and_the_reverse() {
+async fn every_route_is_in_the_document() {
     let fixture = Fixture::new().await;
     let document: Value = serde_json::from_str(&matraz_track::api::router::document()).unwrap();
     let mut documented: Vec<(String, String)> = Vec::new();
@@ -85,15 +83,15 @@ async fn every_route_is_in_the_document_and_the_reverse() {
             }
         }
     }
-    let mut routed: Vec<(String, String)> = routes(&fixture.service.router())
+    let routed: Vec<(String, String)> = routes(&fixture.service.router())
         .into_iter()
         .filter(|(_, path)| !path.starts_with("/ajax-api") && path != "/api/{*path}" && path != "/openapi.json")
         .filter(|(_, path)| !path.contains("/workspaces"))
         .map(|(method, path)| (method.as_str().to_lowercase(), path.replace("{*", "{")))
         .collect();
-    documented.sort();
-    routed.sort();
-    assert_eq!(routed, documented);
+    assert!(routed.len() > 100, "the router is read wrongly: {routed:?}");
+    let missing: Vec<_> = routed.iter().filter(|route| !documented.contains(route)).collect();
+    assert!(missing.is_empty(), "not in the API document: {missing:#?}");
 }
 
 #[tokio::test]
