@@ -20,6 +20,9 @@ pub enum Error {
     /// The tracking store refused or cannot be reached.
     #[error(transparent)]
     Tracking(#[from] ClientError),
+    /// The spool before a tracking server cannot be used.
+    #[error(transparent)]
+    Spool(#[from] matraz_track::spool::SpoolError),
     /// The embedded store cannot be opened.
     #[error(transparent)]
     Store(#[from] matraz_track::Error),
@@ -160,6 +163,7 @@ impl Explain for Error {
         match self {
             Self::Settings(error) => error.kind(),
             Self::Tracking(error) => error.kind(),
+            Self::Spool(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Data(error) => error.kind(),
             Self::UnknownStore { .. } | Self::NoSection { .. } => Kind::Config,
@@ -182,6 +186,7 @@ impl Explain for Error {
         match self {
             Self::Settings(error) => error.hint(),
             Self::Tracking(error) => error.hint(),
+            Self::Spool(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::UnknownStore { .. } => {

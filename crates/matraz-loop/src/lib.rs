@@ -28,4 +28,4 @@ pub mod verify;
 
 pub use error::{Error, Result};
 pub use settings::{Settings, experiment_name};
-pub use tracker::{Target, Tracker};
+pub use tracker::{SPOOL, Target, Tracker};

@@ -4,8 +4,8 @@
 //! fails is a *stage run* below it. Stage commands get the address of the store and the tags that a stock MLflow
 //! client adds to its own runs, so that what a script logs hangs below its stage. When a stage has ended its
 //! parameters, metrics, plots, data digests and **new** lock entry are written; when the pipeline has ended the
-//! pipeline run carries those of the whole pipeline. A store that cannot be reached costs a warning, never a
-//! training.
+//! pipeline run carries those of the whole pipeline. A server that is away costs a warning,
+//! never a training: what is to be written waits in a spool (see [`crate::tracker`]).
 
 mod artifacts;
 mod committed;

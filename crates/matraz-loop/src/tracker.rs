@@ -3,10 +3,12 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use matraz_track::artifact::Location;
 use matraz_track::client::{Client, RemoteOptions};
 use matraz_track::db::StoreUri;
+use matraz_track::spool::{Spool, SpoolError, SpoolOptions, State};
 use matraz_track::{Service, ServiceOptions};
 use tokio::runtime::Runtime;
 
@@ -17,6 +19,13 @@ use crate::settings::Settings;
 pub const DEFAULT_STORE: &str = "sqlite:///mlflow.db";
 /// The artifact folder of an embedded store that names none.
 pub const DEFAULT_ARTIFACTS: &str = "mlartifacts";
+
+/// The folder below a project's root in which calls wait for a tracking server that is away.
+pub const SPOOL: &str = ".dvc/tmp/matraz/spool";
+/// How much may wait there, in bytes.
+const SPOOL_LIMIT: u64 = 10 << 30;
+/// How long the server is waited for at the end of a reproduction.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// The store in `root` when none is named: the database, or, as long as there is none, the folder in which older
 /// versions of MLflow kept runs.
@@ -37,6 +46,8 @@ pub enum Target {
         store: StoreUri,
         /// The folder of the artifacts.
         artifacts: PathBuf,
+        /// The name in the journal of whoever changes things.
+        actor: String,
     },
     /// A tracking server.
     Server {
@@ -49,11 +60,13 @@ pub enum Target {
 
 impl Target {
     /// The store that `uri` (from the environment or the command line), else `matraz.yaml`, else the default names.
+    /// `actor` is who changes things there.
     pub fn resolve(
         root: &Path,
         settings: &Settings,
         uri: Option<&str>,
         options: RemoteOptions,
+        actor: &str,
     ) -> Result<Self> {
         let tracking = settings.tracking.as_ref();
         let named = uri.or_else(|| tracking.and_then(|t| t.uri.as_deref()));
@@ -66,7 +79,7 @@ impl Target {
             Err(matraz_track::Error::StoreUri { uri, why: None }) => return Err(Error::UnknownStore { uri }),
             other => other?,
         };
-        Ok(Self::Embedded { store, artifacts: root.join(artifacts) })
+        Ok(Self::Embedded { store, artifacts: root.join(artifacts), actor: actor.to_owned() })
     }
 
     /// What tells this store from others.
@@ -92,6 +105,7 @@ pub struct Tracker {
     runtime: Runtime,
     client: Client,
     service: Option<Service>,
+    spool: Option<Spool>,
     artifacts: Option<PathBuf>,
     loopback: OnceLock<String>,
 }
@@ -115,14 +129,43 @@ impl Tracker {
             .build()
             .map_err(|source| Error::Runtime { source })?;
         let (client, service, artifacts) = match target {
-            Target::Embedded { store, artifacts } => {
-                let service =
-                    runtime.block_on(Service::open(ServiceOptions::new(store, artifacts.clone())))?;
+            Target::Embedded { store, artifacts, actor } => {
+                let options = ServiceOptions { actor, ..ServiceOptions::new(store, artifacts.clone()) };
+                let service = runtime.block_on(Service::open(options))?;
                 (Client::local(service.router()), Some(service), Some(artifacts))
             }
             Target::Server { url, options } => (Client::remote_with(&url, options)?, None, None),
         };
-        Ok(Self { runtime, client, service, artifacts, loopback: OnceLock::new() })
+        Ok(Self { runtime, client, service, spool: None, artifacts, loopback: OnceLock::new() })
+    }
+
+    /// Opens the store to write to it. Calls to a server go through the spool in `folder`, so that nothing is lost while the
+    /// server is away; a spool that another process uses is not waited for.
+    pub fn open_spooled(target: Target, folder: &Path) -> Result<Self> {
+        let Target::Server { url, options } = &target else { return Self::open(target) };
+        let options = SpoolOptions { url: url.clone(), remote: options.clone(), limit: SPOOL_LIMIT };
+        let mut tracker = Self::open(target.clone())?;
+        match tracker.runtime.block_on(Spool::open(folder, options)) {
+            Ok(spool) => {
+                tracker.client = Client::local(spool.router());
+                let keeper = spool.clone();
+                tracker.runtime.spawn(async move { keeper.keep_delivering().await });
+                tracker.spool = Some(spool);
+                Ok(tracker)
+            }
+            Err(SpoolError::InUse { .. }) => Ok(tracker),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives what waits in the spool a moment to be delivered. How the spool stands then; `None` without one.
+    pub fn settle(&self) -> Option<State> {
+        let spool = self.spool.as_ref()?;
+        let start = Instant::now();
+        while spool.state().waiting > 0 && start.elapsed() < SETTLE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(spool.state())
     }
 
     /// The client, for calls through [`Tracker::wait`].
@@ -151,8 +194,11 @@ impl Tracker {
     fn serve(&self) -> std::io::Result<String> {
         let listener = self.runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
         let address = format!("http://{}", listener.local_addr()?);
-        if let Some(service) = &self.service {
-            let router = service.router();
+        let router = match (&self.service, &self.spool) {
+            (Some(service), _) => Some(service.router()),
+            (None, spool) => spool.as_ref().map(Spool::guarded_router),
+        };
+        if let Some(router) = router {
             self.runtime.spawn(async move { axum::serve(listener, router).await });
         }
         Ok(address)
@@ -171,6 +217,10 @@ impl Drop for Tracker {
     fn drop(&mut self) {
         if let Some(service) = &self.service {
             self.runtime.block_on(service.close());
+        }
+        if let Some(spool) = self.spool.take() {
+            // What waits is on the disk.
+            let _ = self.runtime.block_on(spool.close());
         }
     }
 }

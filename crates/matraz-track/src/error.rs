@@ -321,7 +321,11 @@ pub enum DriverError {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        let meaning = meaning_of_sqlite(extended_code(&error));
+        let meaning = match meaning_of_sqlite(extended_code(&error)) {
+            // More values than a statement takes; SQLite has no code for it.
+            Meaning::Other if error.to_string().contains("too many SQL variables") => Meaning::Refused,
+            meaning => meaning,
+        };
         Self::of_driver(meaning, error.into())
     }
 }
@@ -340,6 +344,8 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Meaning::Unavailable,
+            // More values than a statement takes.
+            sqlx::Error::Protocol(why) if why.contains("too many arguments") => Meaning::Refused,
             _ => Meaning::Other,
         };
         Self::of_driver(meaning, error.into())

@@ -33,6 +33,7 @@ pub mod run;
 mod run_name;
 pub mod search;
 pub mod service;
+pub mod spool;
 pub mod tag;
 pub mod trace;
 pub mod webhook;

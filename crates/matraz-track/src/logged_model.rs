@@ -146,7 +146,17 @@ pub async fn create(session: &mut Session, new: NewLoggedModel, now: i64) -> Res
     check_name(&new.name)?;
     let experiment = experiment::find(session, &new.experiment_id).await?;
     experiment::check_active(&experiment)?;
-    let model_id = format!("m-{}", new_id()?);
+    let model_id = match run::spooled_id(&new.tags) {
+        None => format!("m-{}", new_id()?),
+        Some(id) => match db::logged_model::by_id(session, &format!("m-{id}")).await? {
+            None => format!("m-{id}"),
+            // The same call once more: its first answer was lost.
+            Some(known) if known.experiment_id == experiment.id => {
+                return get(session, &known.model_id).await;
+            }
+            Some(_) => format!("m-{}", new_id()?),
+        },
+    };
     let root = experiment.artifact_location.unwrap_or_default();
     let model = LoggedModel {
         artifact_location: format!("{}/models/{model_id}/artifacts", root.trim_end_matches('/')),

@@ -117,7 +117,8 @@ pub struct NewRun {
     pub tags: Vec<(String, String)>,
 }
 
-/// Makes a run. Too long tag values are cut when `truncate` is set.
+/// Makes a run. Too long tag values are cut when `truncate` is set. One that a spool delivers keeps the id that the spool
+/// gave it, and is made once however often it is sent.
 pub async fn create(session: &mut Session, new: NewRun, truncate: bool) -> Result<Run> {
     let experiment = experiment::find(session, &new.experiment_id).await?;
     experiment::check_active(&experiment)?;
@@ -145,7 +146,15 @@ pub async fn create(session: &mut Session, new: NewRun, truncate: bool) -> Resul
         tags.push((key, value));
     }
     tags.sort();
-    let id = new_id()?;
+    let id = match spooled_id(&tags) {
+        None => new_id()?,
+        Some(id) => match db::run::by_id(session, id).await? {
+            None => id.to_owned(),
+            // The same call once more: its first answer was lost.
+            Some(known) if known.experiment_id == experiment.id => return get(session, &known.id).await,
+            Some(_) => new_id()?,
+        },
+    };
     let info = RunInfo {
         artifact_uri: artifact_uri(&experiment, &id),
         id,
@@ -168,6 +177,13 @@ pub async fn create(session: &mut Session, new: NewRun, truncate: bool) -> Resul
         model_inputs: Vec::new(),
         model_outputs: Vec::new(),
     })
+}
+
+/// The id that a spool gave to what it makes here.
+pub(crate) fn spooled_id(tags: &[(String, String)]) -> Option<&str> {
+    let (_, id) = tags.iter().find(|(key, _)| key == crate::spool::TAG)?;
+    let is_id = id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_id.then_some(id)
 }
 
 /// `<location of the experiment>/<run>/artifacts`.

@@ -37,7 +37,7 @@ impl Project {
     pub fn at(app: &App, root: &Path) -> Result<Self, Failure> {
         let settings = Settings::load(root)?.unwrap_or_default();
         let uri = text(app.env.mlflow_tracking_uri.as_ref());
-        let target = Target::resolve(root, &settings, uri.as_deref(), remote_options(app))?;
+        let target = Target::resolve(root, &settings, uri.as_deref(), remote_options(app), &user(app))?;
         Ok(Self { root: root.to_path_buf(), settings, target })
     }
 
@@ -51,7 +51,7 @@ impl Project {
             settings if uri.is_some() && app.grammar == Grammar::Matraz => settings.unwrap_or_default(),
             _ => return Ok(None),
         };
-        match Target::resolve(root, &settings, uri.as_deref(), remote_options(app)) {
+        match Target::resolve(root, &settings, uri.as_deref(), remote_options(app), &user(app)) {
             Ok(target) => Ok(Some(Self { root: root.to_path_buf(), settings, target })),
             Err(error) => {
                 app.out.warn(&format!("this run is not recorded: {error}"));

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod admission;
 pub mod lineage;
 mod listen;
+pub mod metrics;
 mod patience;
 pub mod ui;
 

@@ -21,7 +21,7 @@ use crate::environment::Environment;
 use crate::error::Result;
 use crate::run::{artifact, tag};
 use crate::settings::Settings;
-use crate::tracker::{Target, Tracker};
+use crate::tracker::{SPOOL, Target, Tracker};
 
 /// How a reproduction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -136,7 +136,10 @@ impl<'r> Recorder<'r> {
         }
         let recording = state.recording.as_ref()?;
         match self.complete(recording, &state.stages, end) {
-            Ok(recorded) => Some(recorded),
+            Ok(recorded) => {
+                self.warn_of_waiting(&recording.tracker);
+                Some(recorded)
+            }
             Err(error) => {
                 self.warn(&error);
                 None
@@ -146,6 +149,16 @@ impl<'r> Recorder<'r> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what could not be delivered, and how it will be.
+    fn warn_of_waiting(&self, tracker: &Tracker) {
+        let Some(state) = tracker.settle().filter(|state| state.waiting > 0) else { return };
+        let (waiting, why) = (state.waiting, state.away.unwrap_or_default());
+        self.progress.warn(&format!(
+            "the tracking server is away ({why}): {waiting} calls of this run wait in {SPOOL}; `matraz sync` delivers \
+             them, and so does the next `matraz repro`"
+        ));
     }
 
     fn warn(&self, error: &crate::Error) {
@@ -174,7 +187,7 @@ impl<'r> Recorder<'r> {
         if state.recording.is_some() {
             return Ok(());
         }
-        let tracker = Tracker::open(self.target.clone())?;
+        let tracker = Tracker::open_spooled(self.target.clone(), &self.repo.root.join(SPOOL))?;
         // What a killed reproduction left open is no business of this one: a failure is none either.
         let _ = unfinished::end_unfinished(&tracker, &self.target, &self.repo.state_dir());
         let planned: Vec<&Stage> = state.stages.iter().map(|known| &known.stage).collect();

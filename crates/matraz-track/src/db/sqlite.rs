@@ -156,12 +156,20 @@ fn is_read_only(path: &Path) -> bool {
 }
 
 /// A connection that only reads. A file in write-ahead mode is read together with its log and an index of that, which
-/// must be there already or be made; without a log, the file is all there is and does not change.
+/// must be there already or be made; without a log, the file is all there is and does not change. A journal in place of
+/// a log was left by a process that was killed while it wrote: what it had begun must be undone before anything is read,
+/// and only a connection that may write does that.
 fn reading(options: Options, path: &Path) -> Options {
-    let mut log = path.to_path_buf().into_os_string();
-    log.push("-wal");
-    let has_log = std::fs::metadata(PathBuf::from(log)).is_ok_and(|meta| meta.len() > 0);
-    options.read_only(!has_log && is_read_only(path))
+    let has = |end: &str| {
+        let mut beside = path.to_path_buf().into_os_string();
+        beside.push(end);
+        std::fs::metadata(PathBuf::from(beside)).is_ok_and(|meta| meta.len() > 0)
+    };
+    let is_read_only = is_read_only(path);
+    if has("-journal") && !is_read_only {
+        return options.pragma("query_only", "true");
+    }
+    options.read_only(!has("-wal") && is_read_only)
 }
 
 /// Looks at a file, and refuses one of a schema that is not read.

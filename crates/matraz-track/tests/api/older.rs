@@ -93,6 +93,53 @@ async fn a_store_of_mlflow_3_5_becomes_one_of_today() {
     assert_eq!((row.real(4).unwrap(), row.real(5).unwrap(), row.int(6).unwrap()), (0.5, 1.0, 0));
 }
 
+/// The store that a process of [`an_upgrade_that_is_killed_leaves_the_old_or_the_new_store`] upgrades.
+const STORE_TO_UPGRADE: &str = "STORE_TO_UPGRADE";
+
+#[tokio::test]
+#[ignore = "is started as a process of its own, which is killed"]
+async fn upgrade_in_a_process() {
+    let uri = std::env::var(STORE_TO_UPGRADE).unwrap();
+    upgrade(&StoreUri::parse(&uri, Path::new("/")).unwrap(), Head::default(), &Backup::No).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_killed_leaves_the_old_or_the_new_store() {
+    let start = |store: &StoreUri| {
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "older::upgrade_in_a_process"])
+            .env(STORE_TO_UPGRADE, store.shown())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let store = old_store(folder.path()).await;
+    let begin = std::time::Instant::now();
+    assert!(start(&store).wait().unwrap().success());
+    let (whole, expected) = (begin.elapsed(), schema(&store).await);
+    let rounds = 10_u32;
+    for round in 0..rounds {
+        let folder = tempfile::tempdir().unwrap();
+        let store = old_store(folder.path()).await;
+        let mut process = start(&store);
+        tokio::time::sleep(whole * (round + 1) / rounds).await;
+        process.kill().unwrap();
+        process.wait().unwrap();
+        match Db::open(&store, Head::default()).await {
+            Ok(db) => db.close().await,
+            Err(Error::OlderStore { revision, .. }) => assert_eq!(revision, "bf29a5ff90ea"),
+            Err(other) => panic!("killed after {round}/{rounds}: {other:?}"),
+        }
+        upgrade(&store, Head::default(), &Backup::No).await.unwrap();
+        assert_eq!(schema(&store).await, expected, "killed after {round}/{rounds}");
+        let fixture = Fixture::on(&store.shown(), folder).await;
+        let found = fixture.post("runs/search", json!({"experiment_ids": ["1"]})).await;
+        assert_eq!(pairs(&found["runs"][0]["data"]["params"]), json!({"p": "v"}));
+    }
+}
+
 #[tokio::test]
 async fn strange_stores_are_not_upgraded() {
     let folder = tempfile::tempdir().unwrap();

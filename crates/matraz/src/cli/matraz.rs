@@ -19,6 +19,8 @@ pub mod rollback;
 pub mod runs;
 pub mod runs_gc;
 pub mod shims;
+pub mod spool;
+pub mod sync;
 pub mod tokens;
 pub mod users;
 pub mod verify;
@@ -70,6 +72,8 @@ enum Command {
     #[command(hide = true)]
     Gen(reference::Args),
     Shims(shims::Args),
+    Spool(spool::Args),
+    Sync(sync::Args),
     Tokens(tokens::Args),
     Users(users::Args),
     Verify(verify::Args),
@@ -113,7 +117,18 @@ impl CommandLine for Cli {
             ("Experiments", &["exp", "queue"]),
             (
                 "Runs",
-                &["runs", "lineage", "experiments", "artifacts", "server", "ui", "db", "migrate-filestore"],
+                &[
+                    "runs",
+                    "lineage",
+                    "experiments",
+                    "artifacts",
+                    "server",
+                    "ui",
+                    "spool",
+                    "sync",
+                    "db",
+                    "migrate-filestore",
+                ],
             ),
             ("Users", &["users", "tokens", "journal"]),
             ("Models", &["gate", "promote", "rollback", "models"]),
@@ -144,6 +159,8 @@ impl CommandLine for Cli {
             Command::Rollback(args) => rollback::run(args, app),
             Command::Completion(args) => completion::run(args, app),
             Command::Shims(args) => shims::run(args, app),
+            Command::Spool(args) => spool::run(args, app),
+            Command::Sync(args) => sync::run(args, app),
             Command::Tokens(args) => tokens::run(args, app),
             Command::Users(args) => users::run(args, app),
             Command::Why(args) => why::run(args, app),

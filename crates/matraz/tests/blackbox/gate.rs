@@ -50,6 +50,10 @@ fn a_gate_passes_fails_or_cannot_tell() {
 fn the_champion_moves_behind_the_gate_and_back() {
     let w = with_accuracy("0.9");
     w.matraz(&["promote"]).succeeds().prints(&["registered shop version 1", "points at version 1"]);
+    let journal = w.matraz(&["journal", "--json"]).succeeds().json();
+    let who: Vec<_> =
+        journal.as_array().unwrap().iter().map(|entry| entry["who"].as_str().unwrap()).collect();
+    assert!(!who.is_empty() && who.iter().all(|who| *who == "ana"), "{who:?}");
     w.matraz(&["promote"]).succeeds().prints(&["stays at version 1"]);
     w.matraz(&["rollback"]).ends_with(4).says(&["no earlier version"]);
 

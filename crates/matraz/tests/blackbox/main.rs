@@ -21,6 +21,7 @@ mod queue;
 mod recording;
 mod reproduce;
 mod sources;
+mod spool;
 mod state;
 mod stored_once;
 mod tracking;

@@ -1,6 +1,7 @@
 //! What a reproduction leaves in the tracking store.
 
 use crate::gate::{set_accuracy, with_accuracy};
+use crate::tracking::Server;
 use crate::workspace::Workspace;
 
 fn runs(w: &Workspace) -> Vec<serde_json::Value> {
@@ -96,13 +97,37 @@ fn scripts_get_the_way_to_their_stage_run() {
 }
 
 #[test]
-fn a_store_that_is_away_costs_a_warning_and_no_training() {
+fn a_server_that_is_away_costs_a_warning_and_gets_the_run_later() {
     let w = with_accuracy("0.9");
     w.write("params.yaml", "accuracy: 0.7\n");
-    let uri = [("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")];
-    w.matraz_with(&["repro"], &uri).succeeds().says(&["not recorded", "127.0.0.1:9"]);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let url = format!("http://127.0.0.1:{port}");
+    let uri = [("MLFLOW_TRACKING_URI", url.as_str())];
+    w.matraz_with(&["repro"], &uri).succeeds().says(&["is away", "matraz sync"]);
     assert_eq!(w.read("model/weights").trim(), "0.7");
     w.matraz(&["status"]).succeeds().prints(&["up to date"]);
+    w.matraz(&["sync"]).ends_with(7);
+    let store = format!("sqlite:///{}", w.beside("other.db").display());
+    let artifacts = w.beside("other").display().to_string();
+    let _server = Server::start(
+        &w,
+        &["--port", &port, "--backend-store-uri", &store, "--artifacts-destination", &artifacts],
+    );
+    let synced = w.matraz(&["sync", "--json"]).succeeds().json();
+    assert_eq!((&synced["waiting"], &synced["refused"]), (&0.into(), &serde_json::json!([])));
+    assert!(synced["delivered"].as_u64().unwrap() > 10, "{synced}");
+    assert!(!w.path(".dvc/tmp/matraz/spool").exists());
+    let listed = w.matraz_with(&["runs", "list", "--all", "--json"], &uri).succeeds().json();
+    let listed = listed.as_array().unwrap();
+    assert_eq!(listed.len(), 2);
+    let run = |kind: &str| listed.iter().find(|run| run["tags"]["matraz.kind"] == kind).unwrap();
+    assert_eq!(run("stage")["tags"]["mlflow.parentRunId"], run("pipeline")["id"]);
+    for kind in ["stage", "pipeline"] {
+        assert_eq!(
+            (&run(kind)["status"], &run(kind)["metrics"]["accuracy"]),
+            (&"FINISHED".into(), &0.7.into())
+        );
+    }
 }
 
 #[test]

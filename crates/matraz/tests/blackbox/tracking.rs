@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::workspace::Workspace;
 
 /// A tracking server that is killed when the test ends.
-struct Server {
+pub struct Server {
     child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Drop for Server {
@@ -23,8 +23,12 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(w: &Workspace, arguments: &[&str]) -> Self {
-        let mut command = w.command(&[&["server", "-p", "0"], arguments].concat());
+    pub fn start(w: &Workspace, arguments: &[&str]) -> Self {
+        Self::listening(w.command(&[&["server", "-p", "0"], arguments].concat()))
+    }
+
+    /// Any program that says where it listens.
+    pub fn listening(mut command: std::process::Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -33,13 +37,13 @@ impl Server {
     }
 
     /// SIGKILL: nothing is written out any more.
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// The body of an answer with status 200; `None` when there is no whole answer.
-    fn ask(address: &str, method: &str, path: &str, body: &str) -> Option<Value> {
+    pub fn ask(address: &str, method: &str, path: &str, body: &str) -> Option<Value> {
         let mut stream = TcpStream::connect(address).ok()?;
         let request = format!(
             "{method} /api/2.0/mlflow/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
@@ -136,4 +140,61 @@ fn a_folder_of_runs_is_shown_and_copied() {
     w.matraz(&["runs", "list", "--experiment", "wine", "--all"]).succeeds().prints(&["calm-owl-1"]);
     w.matraz(&["db", "upgrade", "sqlite:///mlflow.db"]).succeeds().prints(&["already"]);
     w.matraz(&["db", "upgrade", "mysql://ann:secret@host/db"]).fails().says(&["mysql"]);
+}
+
+#[test]
+fn prometheus_reads_what_the_server_counts() {
+    let w = Workspace::git();
+    let server = Server::start(&w, &["--expose-prometheus", "counters"]);
+    Server::ask(&server.address, "POST", "runs/create", r#"{"experiment_id": "0"}"#).unwrap();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    assert!(page.contains("mlflow_http_request_total{method=\"POST\",status=\"200\"} 1"), "{page}");
+    assert!(page.contains("content-type: text/plain; version=0.0.4"), "{page}");
+}
+
+#[test]
+fn a_crowd_is_served_whole_in_bounded_memory() {
+    let w = Workspace::git();
+    let server = Server::start(&w, &[]);
+    let ask = |path: &str, body: &str| Server::ask(&server.address, "POST", path, body).unwrap();
+    let new_run = || {
+        ask("runs/create", r#"{"experiment_id": "0"}"#)["run"]["info"]["run_id"].as_str().unwrap().to_owned()
+    };
+    let shared = new_run();
+    let (clients, steps) = (200, 8);
+    let runs: Vec<String> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..clients)
+            .map(|client| {
+                let (ask, new_run, shared) = (&ask, &new_run, &shared);
+                scope.spawn(move || {
+                    // Eight of them log to one run.
+                    let (run, key) = if client < 8 {
+                        (shared.clone(), format!("m{client}"))
+                    } else {
+                        (new_run(), "m".to_owned())
+                    };
+                    for step in 0..steps {
+                        let metric =
+                            format!(r#""key": "{key}", "value": {step}, "timestamp": 1, "step": {step}"#);
+                        ask("runs/log-metric", &format!(r#"{{"run_id": "{run}", {metric}}}"#));
+                    }
+                    run
+                })
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    for (client, run) in runs.iter().enumerate() {
+        let key = if client < 8 { format!("m{client}") } else { "m".to_owned() };
+        let path = format!("metrics/get-history?run_id={run}&metric_key={key}");
+        let history = Server::ask(&server.address, "GET", &path, "").unwrap();
+        assert_eq!(history["metrics"].as_array().map(Vec::len), Some(steps), "client {client}");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kib: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(kib < 200 << 10, "{kib} KiB");
 }

@@ -34,7 +34,7 @@ pub struct Args {
 
 pub fn run(args: Args, target: Target, json: bool, app: &App) -> Result<Exit, Failure> {
     let (store, artifacts) = match target {
-        Target::Embedded { store, artifacts } => (store, artifacts),
+        Target::Embedded { store, artifacts, .. } => (store, artifacts),
         Target::Server { url, .. } => {
             let message =
                 format!("the runs are behind the server at {url}, and its database is not reached from here");

@@ -61,6 +61,9 @@ pub struct Args {
     /// Answer any host and origin, for a server behind a proxy that checks
     #[arg(long)]
     disable_security_middleware: bool,
+    /// Count requests for Prometheus on /metrics. The folder is for servers of several processes; this is one
+    #[arg(long, value_name = "DIR")]
+    expose_prometheus: Option<PathBuf>,
     #[command(flatten)]
     refused: Refused,
     /// Let users sign in; `basic-auth` is MLflow's name for it
@@ -97,9 +100,16 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         if let Some(accounts) = &accounts {
             accounts.begin(&service, app, &app.cwd).await?;
         }
-        let app_pages = service.guard(axum::Router::new().fallback(server::ui::serve));
+        let metrics = args.expose_prometheus.is_some().then(server::metrics::Metrics::new);
+        let counted = metrics.clone();
+        let pages = async move |request: axum::extract::Request| match &counted {
+            Some(metrics) if request.uri().path() == server::metrics::PATH => metrics.page(),
+            _ => server::ui::serve(request).await,
+        };
+        let app_pages = service.guard(axum::Router::new().fallback(pages));
         let router = service.router().merge(server::lineage::routes(&service)).fallback_service(app_pages);
         let router = server::admission::guard(router);
+        let router = metrics.iter().fold(router, |router, metrics| metrics.count(router));
         let certificate = match (&args.ssl_certfile, &args.ssl_keyfile) {
             (Some(chain), Some(key)) => {
                 Some(server::Certificate { chain: app.cwd.join(chain), key: app.cwd.join(key) })
