@@ -19,6 +19,8 @@ pub struct ServiceOptions {
     pub store: StoreUri,
     /// The schema of a database that has to be made.
     pub new_head: Head,
+    /// The connections to a database server.
+    pub pool: db::Pool,
     /// The root of the artifact locations of new experiments: `mlflow-artifacts:/` when artifacts go through the
     /// service, else a path or URI that clients reach themselves.
     pub artifact_root: String,
@@ -44,6 +46,7 @@ impl ServiceOptions {
         Self {
             store,
             new_head: Head::default(),
+            pool: db::Pool::default(),
             artifact_root: "mlflow-artifacts:/".to_owned(),
             artifacts_destination: Some(artifacts_destination.into()),
             truncate_long_values: true,
@@ -73,7 +76,7 @@ struct Inner {
 impl Service {
     /// Opens the store, makes it when it is not there, and makes the experiment `Default` in a new one.
     pub async fn open(options: ServiceOptions) -> Result<Self> {
-        let db = Db::open(&options.store, options.new_head).await?;
+        let db = Db::open_with(&options.store, options.new_head, options.pool).await?;
         let artifacts = trusted_places(&options);
         let service = Self(Arc::new(Inner {
             db,

@@ -73,6 +73,12 @@ variables! {
     mlflow_server_graphql_max_root_fields = "MLFLOW_SERVER_GRAPHQL_MAX_ROOT_FIELDS";
     /// The most aliases on one level of a GraphQL request [default: 10].
     mlflow_server_graphql_max_aliases = "MLFLOW_SERVER_GRAPHQL_MAX_ALIASES";
+    /// Connections that `server` keeps to a PostgreSQL database [default: 20 with those of MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW].
+    mlflow_sqlalchemystore_pool_size = "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE";
+    /// Further connections that `server` makes to a PostgreSQL database when all are in use.
+    mlflow_sqlalchemystore_max_overflow = "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW";
+    /// Seconds after which `server` makes a connection to a PostgreSQL database anew.
+    mlflow_sqlalchemystore_pool_recycle = "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE";
     /// Where `server` keeps artifacts.
     mlflow_artifacts_destination = "MLFLOW_ARTIFACTS_DESTINATION";
     /// Where clients of `server` find the artifacts of new experiments.

@@ -153,7 +153,15 @@ impl<'r> Recorder<'r> {
 
     /// Says what could not be delivered, and how it will be.
     fn warn_of_waiting(&self, tracker: &Tracker) {
-        let Some(state) = tracker.settle().filter(|state| state.waiting > 0) else { return };
+        let Some(state) = tracker.settle() else { return };
+        if state.refused > 0 {
+            let count = state.refused;
+            let line = format!("the tracking server refused {count} calls: `matraz sync --dry` shows them");
+            self.progress.warn(&line);
+        }
+        if state.waiting == 0 {
+            return;
+        }
         let (waiting, why) = (state.waiting, state.away.unwrap_or_default());
         self.progress.warn(&format!(
             "the tracking server is away ({why}): {waiting} calls of this run wait in {SPOOL}; `matraz sync` delivers \

@@ -33,7 +33,7 @@ pub(crate) mod user;
 pub(crate) mod webhook;
 
 use crate::error::Result;
-pub use postgres::Postgres;
+pub use postgres::{Pool, Postgres};
 pub use schema::Head;
 pub use sqlite::Sqlite;
 pub use statement::{Arg, Insert, Row, Statement};
@@ -61,9 +61,14 @@ impl Db {
     /// # Errors
     /// A database of another program, or of another schema revision, is refused and left as it was.
     pub async fn open(uri: &StoreUri, new_head: Head) -> Result<Self> {
+        Self::open_with(uri, new_head, Pool::default()).await
+    }
+
+    /// Like [`open`](Self::open), with as many connections to a database server as `pool` says.
+    pub async fn open_with(uri: &StoreUri, new_head: Head, pool: Pool) -> Result<Self> {
         match uri {
             StoreUri::Sqlite(path) => Ok(Self::Sqlite(Sqlite::open(path, new_head).await?)),
-            StoreUri::Postgres(uri) => Ok(Self::Postgres(Postgres::open(uri, new_head).await?)),
+            StoreUri::Postgres(uri) => Ok(Self::Postgres(Postgres::open(uri, new_head, pool).await?)),
             StoreUri::Folder(path) => Ok(Self::Sqlite(Sqlite::open_folder(path, new_head).await?)),
         }
     }

@@ -17,8 +17,20 @@ use super::statement::Lock;
 use super::{Arg, PostgresUri, Session, Statement, StoreUri};
 use crate::error::{Error, Result};
 
-/// How many connections one server opens at most; PostgreSQL allows 100 in all unless it is told otherwise.
-const CONNECTIONS: u32 = 20;
+/// The connections of one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// How many there are at most; PostgreSQL allows 100 in all unless it is told otherwise.
+    pub connections: u32,
+    /// The age at which one is made anew; `None` keeps them, as far as the driver does.
+    pub recycle: Option<Duration>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { connections: 20, recycle: None }
+    }
+}
 
 /// How long a request waits for a connection, and through a restart of the database.
 const TURN_WAIT: Duration = Duration::from_secs(20);
@@ -38,8 +50,8 @@ pub struct Postgres {
 
 impl Postgres {
     /// Opens the database; one without tables gets the schema of `new_head`.
-    pub(crate) async fn open(uri: &PostgresUri, new_head: Head) -> Result<Self> {
-        let pool = connect(uri, CONNECTIONS).await?;
+    pub(crate) async fn open(uri: &PostgresUri, new_head: Head, pool: Pool) -> Result<Self> {
+        let pool = connect(uri, pool).await?;
         let done = prepare(&pool, uri, new_head).await;
         if done.is_err() {
             pool.close().await;
@@ -62,11 +74,14 @@ impl Postgres {
 }
 
 /// Opens connections to a database, one at once to see whether it can be reached.
-pub(crate) async fn connect(uri: &PostgresUri, connections: u32) -> Result<PgPool> {
+pub(crate) async fn connect(uri: &PostgresUri, size: Pool) -> Result<PgPool> {
     let refused =
         |fault: sqlx::Error| Error::Open { store: StoreUri::Postgres(uri.clone()), source: fault.into() };
     let options = uri.options().map_err(refused)?.options(SETTINGS);
-    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(TURN_WAIT);
+    let mut pool = PgPoolOptions::new().max_connections(size.connections).acquire_timeout(TURN_WAIT);
+    if let Some(age) = size.recycle {
+        pool = pool.max_lifetime(age);
+    }
     // The first connection is made outside of the pool, which would try until its time is over.
     let first = sqlx::ConnectOptions::connect(&options).await.map_err(refused)?;
     sqlx::Connection::close(first).await.map_err(refused)?;

@@ -13,6 +13,7 @@ mod door;
 mod error;
 mod ids;
 mod log;
+mod lost;
 mod remote;
 mod shadow;
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 const NEW: &str = "matraz_upgrade";
 
 pub(super) async fn upgrade(address: &PostgresUri, to: Head, backup: &Backup) -> Result<Upgraded> {
-    let pool = postgres::connect(address, 2).await?;
+    let pool = postgres::connect(address, postgres::Pool { connections: 2, recycle: None }).await?;
     let done = upgrade_with(&pool, address, to, backup).await;
     pool.close().await;
     done

@@ -174,6 +174,7 @@ fn options(args: &Args, app: &App) -> Result<ServiceOptions, Failure> {
         if given.is_empty() { listed.unwrap_or_default() } else { given.to_vec() }
     };
     options.webhooks = server_variables::webhooks(app)?;
+    options.pool = server_variables::pool(app)?;
     options.graphql_limits = server_variables::graphql_limits(app)?;
     let disabled =
         text(&app.env.mlflow_server_disable_security_middleware).is_some_and(|value| !is_no(&value));

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use matraz_base::Failure;
+use matraz_track::db::Pool;
 use matraz_track::webhook::seal::SealKey;
 use matraz_track::{graphql, webhook};
 
@@ -42,6 +43,23 @@ pub fn webhooks(app: &App) -> Result<webhook::Options, Failure> {
         })?;
     }
     Ok(options)
+}
+
+/// The connections to a database server. Without a variable they are this server's own choice; with one, what it leaves
+/// open is what SQLAlchemy would take.
+pub fn pool(app: &App) -> Result<Pool, Failure> {
+    let env = &app.env;
+    let (size, overflow) = (&env.mlflow_sqlalchemystore_pool_size, &env.mlflow_sqlalchemystore_max_overflow);
+    let mut pool = Pool::default();
+    if size.is_some() || overflow.is_some() {
+        let size: u32 = number(size, "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", 5)?;
+        let overflow: u32 = number(overflow, "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", 10)?;
+        pool.connections = size.saturating_add(overflow).max(1);
+    }
+    let recycle: u64 =
+        number(&env.mlflow_sqlalchemystore_pool_recycle, "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE", 0)?;
+    pool.recycle = (recycle > 0).then(|| Duration::from_secs(recycle));
+    Ok(pool)
 }
 
 /// How much a GraphQL request may ask for.
