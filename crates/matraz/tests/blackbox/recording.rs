@@ -109,10 +109,8 @@ fn a_server_that_is_away_costs_a_warning_and_gets_the_run_later() {
     w.matraz(&["sync"]).ends_with(7);
     let store = format!("sqlite:///{}", w.beside("other.db").display());
     let artifacts = w.beside("other").display().to_string();
-    let _server = Server::start(
-        &w,
-        &["--port", &port, "--backend-store-uri", &store, "--artifacts-destination", &artifacts],
-    );
+    let place = ["--backend-store-uri", &store, "--artifacts-destination", &artifacts];
+    let _server = Server::listening(w.command(&[&["server", "--port", &port], &place[..]].concat()));
     let synced = w.matraz(&["sync", "--json"]).succeeds().json();
     assert_eq!((&synced["waiting"], &synced["refused"]), (&0.into(), &serde_json::json!([])));
     assert!(synced["delivered"].as_u64().unwrap() > 10, "{synced}");

@@ -15,7 +15,8 @@ fn free_port() -> String {
 fn serve(w: &Workspace, port: &str) -> Server {
     let store = format!("sqlite:///{}", w.beside("server.db").display());
     let artifacts = w.beside("server").display().to_string();
-    Server::start(w, &["--port", port, "--backend-store-uri", &store, "--artifacts-destination", &artifacts])
+    let place = ["--backend-store-uri", &store, "--artifacts-destination", &artifacts];
+    Server::listening(w.command(&[&["server", "--port", port], &place[..]].concat()))
 }
 
 #[test]

@@ -89,19 +89,23 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             let spool = spool.clone();
             async move { spool.keep_delivering().await }
         });
-        let code = if let Some((program, arguments)) = args.command.split_first() {
-            let child = tokio::process::Command::new(program)
-                .args(arguments)
-                .current_dir(&app.cwd)
-                .env("MLFLOW_TRACKING_URI", format!("http://{address}"))
-                .spawn();
-            let name = program.to_string_lossy();
-            let child = child.map_err(|error| refused(&format!("start `{name}`"), error))?;
-            follow(child).await
-        } else {
-            app.out.result(&format!("The spool listens on http://{address} (Ctrl-C ends it)"));
-            stopped().await;
-            0
+        let ended = match args.command.split_first() {
+            Some((program, arguments)) => {
+                let child = tokio::process::Command::new(program)
+                    .args(arguments)
+                    .current_dir(&app.cwd)
+                    .env("MLFLOW_TRACKING_URI", format!("http://{address}"))
+                    .spawn();
+                match child {
+                    Ok(child) => Ok(follow(child).await),
+                    Err(error) => Err(refused(&format!("start `{}`", program.to_string_lossy()), error)),
+                }
+            }
+            None => {
+                app.out.result(&format!("The spool listens on http://{address} (Ctrl-C ends it)"));
+                stopped().await;
+                Ok(0)
+            }
         };
         serving.abort();
         let _ = serving.await;
@@ -109,7 +113,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         keeper.abort();
         let _ = keeper.await;
         say(&spool.close().await?, &dir, app);
-        Ok(Exit(code))
+        Ok(Exit(ended?))
     })
 }
 
