@@ -29,7 +29,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let project = Project::here(app)?;
     let repo = data::open_to_read(app)?;
     let mut target = project.target.clone();
-    if let (Target::Embedded { store: StoreUri::Folder(folder), artifacts }, false) =
+    if let (Target::Embedded { store: StoreUri::Folder(folder), artifacts, actor }, false) =
         (&project.target, args.dry_run)
     {
         let store = StoreUri::parse(DEFAULT_STORE, &project.root)?;
@@ -39,7 +39,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             .map_err(|source| matraz_loop::Error::Runtime { source })?;
         runtime.block_on(filestore::migrate(folder, &store, Head::default()))?;
         app.out.say(&format!("Copied the runs of {} into {}.", folder.display(), store));
-        target = Target::Embedded { store, artifacts: artifacts.clone() };
+        target = Target::Embedded { store, artifacts: artifacts.clone(), actor: actor.clone() };
     }
     let tracker = matraz_loop::Tracker::open_existing(target)?;
     let found = adopt::plan(&repo, &tracker, &app.out, &app.interrupt)?;
