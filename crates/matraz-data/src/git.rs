@@ -250,6 +250,24 @@ impl Git {
         Ok(commits)
     }
 
+    /// The best common ancestor of two commits; `None` when they share no history.
+    pub fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>> {
+        const ACTION: &str = "find a merge base";
+        let repo = self.inner.to_thread_local();
+        let id = |commit: &str| gix::ObjectId::from_hex(commit.as_bytes()).map_err(failed(ACTION));
+        let base = repo.merge_base(id(one)?, id(other)?).map_err(failed(ACTION))?;
+        Ok(base.map(|base| base.to_string()))
+    }
+
+    /// A commit and those before it along first parents, the newest first, `limit` at most.
+    pub fn first_parents(&self, commit: &str, limit: usize) -> Result<Vec<String>> {
+        const ACTION: &str = "walk the commits";
+        let repo = self.inner.to_thread_local();
+        let id = gix::ObjectId::from_hex(commit.as_bytes()).map_err(failed(ACTION))?;
+        let walk = repo.rev_walk([id]).first_parent_only().all().map_err(failed(ACTION))?;
+        walk.take(limit).map(|info| info.map(|info| info.id.to_string()).map_err(failed(ACTION))).collect()
+    }
+
     /// The commits that lead to `tips` and not to `hidden`, the newest first.
     pub(crate) fn walk(&self, tips: &[String], hidden: &[String]) -> Result<Vec<String>> {
         const ACTION: &str = "walk the commits";

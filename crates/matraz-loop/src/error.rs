@@ -127,6 +127,24 @@ pub enum Error {
         /// The first rule that does not hold, and why.
         reason: String,
     },
+    /// The files of a model are not those that the gate judged.
+    #[error("the files of version {version} of `{model}` have changed since the gate judged them")]
+    ArtifactChanged {
+        /// The registered model.
+        model: String,
+        /// Its version.
+        version: String,
+    },
+    /// A version to go back to cannot be used.
+    #[error("version {version} of `{model}` does not load: {reason}")]
+    DoesNotLoad {
+        /// The registered model.
+        model: String,
+        /// Its version.
+        version: String,
+        /// Why.
+        reason: String,
+    },
     /// There is nothing to roll back to.
     #[error("`{model}` has no earlier version under `{alias}` to go back to")]
     NothingBefore {
@@ -178,7 +196,7 @@ impl Explain for Error {
             | Self::NoModel { .. }
             | Self::NothingBefore { .. } => Kind::Missing,
             Self::ManyRuns { .. } | Self::NoPipelineRun { .. } | Self::BadModelUri { .. } => Kind::Usage,
-            Self::GateClosed { .. } => Kind::Failed,
+            Self::GateClosed { .. } | Self::ArtifactChanged { .. } | Self::DoesNotLoad { .. } => Kind::Failed,
         }
     }
 
@@ -207,6 +225,10 @@ impl Explain for Error {
                 Some("`model.path` in `matraz.yaml` must be an output of the pipeline".into())
             }
             Self::GateClosed { .. } => Some("`matraz gate` shows all rules".into()),
+            Self::ArtifactChanged { .. } => Some(
+                "run the pipeline again and promote what it makes, or say `--force --reason TEXT`".into(),
+            ),
+            Self::DoesNotLoad { .. } => Some("the alias stays where it is; promote another version".into()),
             Self::NothingBefore { .. } => Some("only `matraz promote` leaves a way back".into()),
             Self::BadModelUri { .. } => Some(
                 "use `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN_ID/PATH` or a folder".into(),

@@ -16,6 +16,7 @@ pub mod explain;
 pub mod experiment;
 pub mod gate;
 pub mod lineage;
+pub mod model_digest;
 pub mod model_uri;
 pub mod promote;
 pub mod record;

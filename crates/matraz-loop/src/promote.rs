@@ -4,14 +4,15 @@
 //! client of the store can read it.
 
 use indexmap::IndexMap;
+use matraz_serve::scoring::Model;
 use matraz_ship::gate::{Report, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Result};
-use crate::gate;
+use crate::gate::{self, Past};
 use crate::run::{self, Run, tag};
-use crate::settings::{Model, Settings};
+use crate::settings::{Model as Named, Settings};
 use crate::tracker::Tracker;
 
 /// The alias that production reads when nothing else is said.
@@ -20,7 +21,7 @@ pub const CHAMPION: &str = "champion";
 const HISTORY_SIZE: usize = 4500;
 
 /// The section `model` of `matraz.yaml`; an error when it has none.
-pub fn model(settings: &Settings) -> Result<&Model> {
+pub fn model(settings: &Settings) -> Result<&Named> {
     settings.model.as_ref().ok_or(Error::NoSection {
         section: "model",
         example: "`model:` and below it `name: NAME` and `path: OUTPUT`",
@@ -38,6 +39,9 @@ pub struct Version {
     pub run_id: String,
     /// Where its files are.
     pub source: String,
+    /// Its tags.
+    #[serde(skip)]
+    pub tags: IndexMap<String, String>,
     /// Whether it was made just now.
     #[serde(skip)]
     pub new: bool,
@@ -51,9 +55,16 @@ impl Version {
             version: text("version")?,
             run_id: text("run_id").unwrap_or_default(),
             source: text("source").unwrap_or_default(),
+            tags: tags_of(json),
             new: false,
         })
     }
+}
+
+fn tags_of(json: &Json) -> IndexMap<String, String> {
+    let tags = json.get("tags").and_then(Json::as_array).into_iter().flatten();
+    let text = |tag: &Json, key: &str| tag.get(key).and_then(Json::as_str).map(str::to_owned);
+    tags.filter_map(|tag| Some((text(tag, "key")?, text(tag, "value")?))).collect()
 }
 
 /// One move of an alias.
@@ -97,7 +108,7 @@ pub struct By {
 }
 
 /// Registers the model of a run, once: a second call gives the same version.
-pub fn register(tracker: &Tracker, run: &Run, model: &Model) -> Result<Version> {
+pub fn register(tracker: &Tracker, run: &Run, model: &Named) -> Result<Version> {
     let known = format!("name = '{}' AND run_id = '{}'", model.name.replace('\'', ""), run.id);
     if let Some(version) = search(tracker, &known)?.into_iter().next() {
         return Ok(version);
@@ -112,7 +123,7 @@ pub fn register(tracker: &Tracker, run: &Run, model: &Model) -> Result<Version> 
         Err(error) => return Err(error.into()),
     }
     let mut tags = Vec::new();
-    for key in [tag::COMMIT, tag::DIRTY] {
+    for key in [tag::COMMIT, tag::DIRTY, tag::GATE, tag::GATE_RULES, tag::GATE_DIGEST] {
         if let Some(value) = run.tag(key) {
             tags.push(json!({"key": key, "value": value}));
         }
@@ -224,20 +235,34 @@ pub fn best_version(tracker: &Tracker, model: &str, metric: &str) -> Result<Vers
         .ok_or_else(|| Error::NoVersion { model: model.to_owned(), metric: metric.to_owned() })
 }
 
-/// Points the alias at a version, if its run passes the gate.
-pub fn promote(
-    tracker: &Tracker,
-    settings: &Settings,
-    version: &Version,
-    alias: &str,
-    by: &By,
-) -> Result<Moved> {
-    let gate = if settings.gates.is_empty() || version.run_id.is_empty() {
+/// The versions that a run made.
+pub fn versions_of_run(tracker: &Tracker, run: &str) -> Result<Vec<Version>> {
+    search(tracker, &format!("run_id = '{run}'"))
+}
+
+/// The digest of a version's files; `None` when there are none.
+pub fn digest(tracker: &Tracker, version: &Version) -> Result<Option<String>> {
+    crate::model_digest::of(tracker, &crate::model_uri::files_of(tracker, version)?)
+}
+
+/// Points the alias at a version, if its run passes the gate and its files are those that the gate judged.
+pub fn promote(past: &Past<'_>, version: &Version, alias: &str, by: &By) -> Result<Moved> {
+    let tracker = past.tracker;
+    let rules = &past.settings.gates;
+    let gate = if rules.is_empty() || version.run_id.is_empty() {
         None
     } else {
         let run = run::get(tracker, &version.run_id)?;
-        let report = gate::judge(&run, &settings.gates);
-        gate::keep(tracker, &run, &report)?;
+        let judged =
+            version.tags.get(tag::GATE_DIGEST).map(String::as_str).or_else(|| run.tag(tag::GATE_DIGEST));
+        if let (Some(judged), None) = (judged, &by.force)
+            && digest(tracker, version)?.as_deref() != Some(judged)
+        {
+            let (model, version) = (version.model.clone(), version.version.clone());
+            return Err(Error::ArtifactChanged { model, version });
+        }
+        let report = gate::judge(past, &run, rules)?;
+        gate::keep(past, &run, &report)?;
         Some(report)
     };
     let closed = gate.iter().flat_map(|report| &report.rules).find(|row| row.verdict != Verdict::Pass);
@@ -267,10 +292,7 @@ pub fn rollback(tracker: &Tracker, model: &str, alias: &str, by: &By) -> Result<
     let nothing = || Error::NothingBefore { model: model.to_owned(), alias: alias.to_owned() };
     let target = before(&history(tracker, model, alias)?, current.as_deref()).ok_or_else(nothing)?;
     let version = version(tracker, model, &target)?;
-    let source = crate::model_uri::files_of(tracker, &version)?;
-    if !tracker.wait(tracker.client().list(&source, ""))?.iter().any(|entry| entry.path == "MLmodel") {
-        return Err(Error::NoModel { run: version.run_id.clone(), path: source });
-    }
+    loads(tracker, &version)?;
     point(tracker, &version, alias, "rollback", by)?;
     Ok(Moved {
         model: model.to_owned(),
@@ -279,6 +301,34 @@ pub fn rollback(tracker: &Tracker, model: &str, alias: &str, by: &By) -> Result<
         previous: current,
         gate: None,
     })
+}
+
+/// Makes sure that a version can be used: its description can be read, and a model that needs no Python is loaded.
+fn loads(tracker: &Tracker, version: &Version) -> Result<()> {
+    let source = crate::model_uri::files_of(tracker, version)?;
+    let files = tracker.wait(tracker.client().files(&source, ""))?;
+    if !files.iter().any(|entry| entry.path == "MLmodel") {
+        return Err(Error::NoModel { run: version.run_id.clone(), path: source });
+    }
+    let copies = tempfile::tempdir().map_err(Error::file("make", std::env::temp_dir()))?;
+    let folder = match tracker.artifact_folder(&source) {
+        Some(folder) => folder,
+        None => {
+            for file in &files {
+                let to = copies.path().join(&file.path);
+                tracker.wait(tracker.client().download(&format!("{source}/{}", file.path), &to))?;
+            }
+            copies.path().to_path_buf()
+        }
+    };
+    match Model::load(&folder) {
+        Err(error) if !error.needs_python() => Err(Error::DoesNotLoad {
+            model: version.model.clone(),
+            version: version.version.clone(),
+            reason: error.to_string(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The version under an alias.

@@ -38,6 +38,8 @@ pub mod tag {
     pub const GATE: &str = "matraz.gate";
     /// The last gate's rules with their verdicts, as JSON.
     pub const GATE_RULES: &str = "matraz.gate.rules";
+    /// On a run and a model version: the digest of the model's files when the gate judged them.
+    pub const GATE_DIGEST: &str = "matraz.gate.digest";
     /// On a dataset input: `true` when no commit had these data as they were.
     pub const DATA_UNCOMMITTED: &str = "matraz.data.uncommitted";
     /// MLflow, on a dataset input: what the data were used for.
@@ -74,6 +76,8 @@ pub mod artifact {
     pub const ENVIRONMENT: &str = "matraz/environment.json";
     /// On a pipeline run: what became of each stage, as JSON.
     pub const STAGES: &str = "matraz/stages.json";
+    /// The report of the last gate, as JSON.
+    pub const GATE: &str = "matraz/gate.json";
     /// On a stage run: its entry in the lock file.
     pub const LOCK: &str = "matraz/lock.yaml";
     /// On a stage run: what its commands wrote.
@@ -247,6 +251,11 @@ impl<'t> Runs<'t> {
         let found = answer.get("experiments").and_then(Json::as_array).into_iter().flatten();
         let ids = found.filter_map(|experiment| experiment.get("experiment_id")?.as_str().map(str::to_owned));
         Ok(Self { tracker, experiment: "*".to_owned(), experiment_ids: ids.collect() })
+    }
+
+    /// The runs of the experiment with this id.
+    pub fn of_experiment(tracker: &'t Tracker, id: &str) -> Self {
+        Self { tracker, experiment: id.to_owned(), experiment_ids: vec![id.to_owned()] }
     }
 
     /// Like [`Runs::of`]; an experiment that does not exist has no runs.

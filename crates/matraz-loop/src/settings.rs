@@ -11,7 +11,9 @@
 //! gates:
 //! - metric: accuracy
 //!   above: 0.80                  # or at_least, below, at_most
-//! - f1_macro >= 0.75             # the same as a line
+//! - f1_macro >= champion - 0.01  # the same as a line, compared with another run
+//! baselines:
+//!   release: models:/obesity/3   # what `@release` in a rule stands for
 //! pools:
 //!   gpu: 2                       # stages that claim the pool `gpu` share two slots of it under `repro -j`
 //! ```
@@ -22,7 +24,9 @@ use std::path::{Path, PathBuf};
 
 use matraz_base::yaml::{self, Key, Node, Span};
 use matraz_base::{Explain, Kind, Place, Value, file};
-use matraz_ship::gate::{Bound, Rule};
+use matraz_ship::gate::Rule;
+
+mod gates;
 
 /// The name of the file, at the project's root.
 pub const FILE: &str = "matraz.yaml";
@@ -36,6 +40,8 @@ pub struct Settings {
     pub model: Option<Model>,
     /// The rules of the gate.
     pub gates: Vec<Rule>,
+    /// What `@NAME` in a rule stands for: a model version, a run or a revision of git.
+    pub baselines: BTreeMap<String, String>,
     /// The sizes of the pools of which stages claim slots.
     pub pools: BTreeMap<String, usize>,
 }
@@ -128,12 +134,16 @@ impl Settings {
         if root.is_null() {
             return Ok(Self::default());
         }
-        let fields = source.fields(&root, "matraz.yaml", &["tracking", "model", "gates", "pools"])?;
+        let fields =
+            source.fields(&root, "matraz.yaml", &["tracking", "model", "gates", "baselines", "pools"])?;
         let tracking = fields.get("tracking").map(|node| source.tracking(node)).transpose()?;
         let model = fields.get("model").map(|node| source.model(node)).transpose()?;
-        let gates = fields.get("gates").map_or_else(|| Ok(Vec::new()), |node| source.gates(node))?;
+        let baselines =
+            fields.get("baselines").map_or_else(|| Ok(BTreeMap::new()), |node| source.baselines(node))?;
+        let gates =
+            fields.get("gates").map_or_else(|| Ok(Vec::new()), |node| source.gates(node, &baselines))?;
         let pools = fields.get("pools").map_or_else(|| Ok(BTreeMap::new()), |node| source.pools(node))?;
-        Ok(Self { tracking, model, gates, pools })
+        Ok(Self { tracking, model, gates, baselines, pools })
     }
 }
 
@@ -248,47 +258,6 @@ impl Source<'_> {
         };
         entries.iter().map(size).collect()
     }
-
-    fn gates(&self, node: &Node) -> Result<Vec<Rule>, SettingsError> {
-        if node.is_null() {
-            return Ok(Vec::new());
-        }
-        let Some(items) = node.as_list() else {
-            let message = format!("`gates` must be a list of rules, not {}", node.type_name());
-            return Err(self.wrong(
-                node.span,
-                message,
-                Some("write `- metric: accuracy` and `above: 0.8`".into()),
-            ));
-        };
-        items.iter().map(|item| self.gate(item)).collect()
-    }
-
-    fn gate(&self, node: &Node) -> Result<Rule, SettingsError> {
-        if let Some(line) = node.as_str() {
-            return Rule::parse(line).map_err(|error| self.wrong(node.span, error.to_string(), error.hint()));
-        }
-        let fields = self.fields(node, "gates", &["metric", "above", "at_least", "below", "at_most"])?;
-        let metric = self.needed(&fields, "metric")?;
-        let bounds: Vec<_> = Bound::KEYS
-            .iter()
-            .filter_map(|(key, bound)| fields.get(key).map(|node| (*bound, node)))
-            .collect();
-        let [(bound, threshold)] = bounds[..] else {
-            let message = format!("the rule for `{metric}` needs one bound, and has {}", bounds.len());
-            return Err(self.wrong(node.span, message, Some(
-                "a bound is one of `above`, `at_least`, `below`, `at_most`; write two rules for two bounds".into(),
-            )));
-        };
-        match threshold.to_value().as_f64() {
-            Some(value) if !value.is_nan() => Ok(Rule { metric, bound, threshold: value }),
-            _ => {
-                let message =
-                    format!("the bound of `{metric}` must be a number, not {}", threshold.type_name());
-                Err(self.wrong(threshold.span, message, None))
-            }
-        }
-    }
 }
 
 fn quoted(words: &[&str]) -> String {
@@ -322,8 +291,21 @@ mod tests {
             ("tracing: {}\n", (1, 1), "no key `tracing`"),
             ("model:\n  name: x\n", (2, 3), "lacks `path`"),
             ("model:\n  name: x\n  path: ../x\n", (3, 9), "not a path below"),
-            ("gates:\n- metric: a\n", (2, 3), "needs one bound"),
-            ("gates:\n- metric: a\n  above: high\n", (3, 10), "must be a number"),
+            ("gates:\n- metric: a\n", (2, 3), "needs a bound"),
+            ("gates:\n- metric: a\n  above: high\n", (3, 10), "must be a number or what to compare with"),
+            ("gates:\n- metric: a\n  above: [1]\n", (3, 10), "must be a number or what to compare with"),
+            ("gates:\n- a > @b\n", (2, 3), "no baseline `b`"),
+            ("gates:\n- metric: a\n  above: 1\n  without_baseline: maybe\n", (4, 21), "`pass` or `unknown`"),
+            (
+                "gates:\n- metric: accuracy\n  above: 1\n  paired: {predictions: p.csv, truth: y, predicted: p}\n",
+                (4, 11),
+                "not with a number",
+            ),
+            (
+                "gates:\n- metric: mcc\n  above: champion\n  paired: {predictions: p.csv, truth: y, predicted: p}\n",
+                (4, 11),
+                "has no `measure`",
+            ),
             ("gates:\n- accuracy\n", (2, 3), "not a gate rule"),
             ("gates: 3\n", (1, 8), "must be a list"),
             ("tracking:\n  uri: [1]\n", (2, 8), "must be text"),

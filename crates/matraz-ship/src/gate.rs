@@ -1,7 +1,9 @@
-//! Gates: rules over a run's metrics, each with a verdict and its reason.
+//! Gates: rules over a run's values, its past and its predictions, each with a verdict and its reason.
 
+mod paired;
 mod rule;
 mod verdict;
 
-pub use rule::{Bound, Rule, RuleError};
-pub use verdict::{Report, Row, Verdict, judge};
+pub use paired::{Measure, Paired, Pairs, Test};
+pub use rule::{Bound, Reference, Rule, RuleError, Threshold, Tolerance, WithoutBaseline};
+pub use verdict::{Baseline, Evidence, Provenance, Report, Row, Verdict, judge};

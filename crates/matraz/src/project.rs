@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use matraz_base::{Failure, Progress};
+use matraz_data::Repo;
 use matraz_loop::{Settings, Target, Tracker, settings};
 use matraz_track::client::RemoteOptions;
 
@@ -63,6 +64,11 @@ impl Project {
     /// Opens the store, which must be there.
     pub fn tracker(&self) -> Result<Tracker, Failure> {
         Ok(Tracker::open_existing(self.target.clone())?)
+    }
+
+    /// The project's data and its git repository, where there are any that can be read.
+    pub fn repo(&self, app: &App) -> Option<Repo> {
+        Repo::open_or_plain(&self.root, &app.places()).ok()
     }
 
     /// The experiment of the project: by the environment, `matraz.yaml`, or the folder's name.

@@ -6,6 +6,7 @@ pub mod completion;
 pub mod example;
 pub mod explain;
 pub mod gate;
+mod gate_report;
 pub mod gc;
 pub mod init;
 pub mod journal;

@@ -13,7 +13,7 @@ pub fn with_accuracy(accuracy: &str) -> Workspace {
     );
     w.write(
         "train.sh",
-        "mkdir -p model\necho \"flavors: {}\" > model/MLmodel\n\
+        "mkdir -p model\necho \"flavors: {python_function: {loader_module: mlflow.sklearn}}\" > model/MLmodel\n\
          value=$(sed -n 's/^accuracy: //p' params.yaml)\necho \"$value\" > model/weights\n\
          echo \"{\\\"accuracy\\\": $value}\" > metrics.json\n",
     );
@@ -91,4 +91,134 @@ fn runs_are_compared_and_the_better_one_is_marked() {
     assert_eq!(answer["best"], 1);
     assert_eq!(answer["changed_params"], serde_json::json!(["accuracy"]));
     w.matraz(&["runs", "compare", "--md"]).succeeds().prints(&["| run |"]);
+}
+
+/// A project whose stage writes 400 predictions, as many of them right as `params.yaml` says, and the model.
+fn with_predictions(right: &str, gates: &str) -> Workspace {
+    let w = Workspace::project();
+    w.write("params.yaml", &format!("right: {right}\n"));
+    w.write(
+        "dvc.yaml",
+        "stages:\n  train:\n    cmd: sh train.sh\n    deps:\n    - train.sh\n    params:\n    - right\n    \
+         outs:\n    - model\n    - predictions.csv\n    metrics:\n    - metrics.json:\n        cache: false\n",
+    );
+    w.write(
+        "train.sh",
+        "mkdir -p model\necho \"flavors: {python_function: {loader_module: mlflow.sklearn}}\" > model/MLmodel\n\
+         right=$(sed -n 's/^right: //p' params.yaml)\necho $right > model/weights\n\
+         awk -v n=$right 'BEGIN { print \"id,sex,y,guess\"; for (i = 0; i < 400; i++) \
+         print i \",\" (i % 2 ? \"f\" : \"m\") \",yes,\" (i < n ? \"yes\" : \"no\") }' > predictions.csv\n\
+         awk -v n=$right 'BEGIN { print \"{\\\"accuracy\\\": \" n / 400 \"}\" }' > metrics.json\n",
+    );
+    w.write(
+        "matraz.yaml",
+        &format!(
+            "tracking:\n  experiment: shop\nmodel:\n  name: shop\n  path: model\nbaselines:\n  first: \
+             models:/shop/1\ngates:\n{gates}"
+        ),
+    );
+    w.write(".gitignore", "/mlflow.db*\n/mlartifacts\n/metrics.json\n");
+    w.commit("first");
+    w.matraz(&["repro"]).succeeds();
+    w
+}
+
+fn set_right(w: &Workspace, right: &str) {
+    w.write("params.yaml", &format!("right: {right}\n"));
+    w.matraz(&["repro"]).succeeds();
+}
+
+const PAIRED: &str = "- metric: accuracy\n  at_least: champion\n  paired: {predictions: predictions.csv, truth: y, \
+                      predicted: guess, key: id}\n";
+
+#[test]
+fn a_loss_is_told_from_noise_and_a_missing_baseline_from_both() {
+    let w = with_predictions("320", PAIRED);
+    // Nothing to compare with, so nothing can be told, and nothing is promoted without a word.
+    w.matraz(&["gate"])
+        .ends_with(2)
+        .prints(&["nothing to compare with: `shop` has no version under `champion`"]);
+    w.matraz(&["promote"]).ends_with(1).says(&["nothing to compare with"]);
+    w.matraz(&["promote", "--force", "--reason", "the first"]).succeeds();
+
+    set_right(&w, "318");
+    let noise = w.matraz(&["gate", "--json"]).succeeds().json();
+    assert_eq!(noise["rules"][0]["baseline"]["version"], "models:/shop/1");
+    assert!(
+        noise["rules"][0]["reason"].as_str().unwrap().starts_with("no difference beyond chance"),
+        "{noise}"
+    );
+    set_right(&w, "280");
+    w.matraz(&["gate"]).ends_with(1).prints(&["worse beyond chance: 0.7 against 0.8 on 400 rows"]);
+    w.matraz(&["promote"]).ends_with(1).says(&["worse beyond chance"]);
+
+    let gate = |words: &str| w.matraz(&["gate", "-r", words]);
+    gate("accuracy >= champion - 0.1").succeeds();
+    gate("accuracy >= champion - 5%").ends_with(1).prints(&["0.7 is not >= 0.76 (version 1 of shop: 0.8)"]);
+    gate("accuracy > @first").ends_with(1).prints(&["version 1 of shop"]);
+    gate("accuracy > @nobody").ends_with(2).prints(&["has no `nobody`"]);
+    gate("size:model < 1000").succeeds();
+    gate("wall_seconds:train < 1000").succeeds();
+    gate("recall.* > 0.5").ends_with(2).prints(&["no metric that fits `recall.*`"]);
+}
+
+#[test]
+fn slices_are_judged_apart_and_progress_must_be_proven() {
+    let claim = "- metric: accuracy\n  above: '@first'\n  paired: {predictions: predictions.csv, truth: y, predicted: \
+                 guess, slice: sex, test: mcnemar}\n";
+    let w = with_predictions("300", claim);
+    w.matraz(&["promote", "--force", "--reason", "the first"]).succeeds();
+    set_right(&w, "302");
+    w.matraz(&["gate"]).ends_with(1).prints(&["[f]", "[m]", "not better beyond chance"]);
+    set_right(&w, "360");
+    w.matraz(&["gate"]).succeeds().prints(&["better beyond chance", "p = "]);
+    let suite = w.matraz(&["gate", "--junit"]).succeeds().out;
+    assert!(suite.contains("tests=\"2\" failures=\"0\" errors=\"0\""), "{suite}");
+    assert!(suite.contains("accuracy &gt; @first"), "{suite}");
+    w.matraz(&["gate", "--md"]).succeeds().prints(&["| gate |", "**"]);
+}
+
+#[test]
+fn a_branch_is_compared_with_the_commit_that_it_left() {
+    let w = with_predictions("300", "- accuracy >= merge-base\n");
+    w.matraz(&["gate"]).ends_with(2).prints(&["nothing to compare with"]);
+    w.commit("300 are right");
+    w.git_do(&["branch", "-M", "main"]);
+    w.git_do(&["checkout", "-q", "-b", "topic"]);
+    set_right(&w, "310");
+    w.commit("more");
+    w.matraz(&["gate"]).succeeds().prints(&["the run of commit"]);
+    set_right(&w, "290");
+    let report = w.matraz(&["gate", "--json"]).ends_with(1).json();
+    assert_eq!(report["rules"][0]["threshold"], 0.75, "{report}");
+    w.matraz(&["gate", "--base", "nosuch"]).ends_with(2).prints(&["git does not know `nosuch`"]);
+}
+
+#[test]
+fn a_model_that_was_changed_after_the_gate_is_not_promoted() {
+    let w = with_accuracy("0.9");
+    w.matraz(&["gate"]).succeeds();
+    w.matraz(&["promote"]).succeeds();
+    set_accuracy(&w, "0.95");
+    w.matraz(&["gate"]).succeeds();
+    let run = w.matraz(&["runs", "show", "--json"]).succeeds().json();
+    let location = run["artifact_uri"].as_str().unwrap().trim_start_matches("mlflow-artifacts:/");
+    let weights = w.path(&format!("mlartifacts/{location}/model/weights"));
+    std::fs::remove_file(&weights).unwrap();
+    std::fs::write(&weights, "something else").unwrap();
+    w.matraz(&["promote"]).ends_with(1).says(&["have changed since the gate judged them", "--force"]);
+    w.matraz(&["promote", "--force", "--reason", "known"])
+        .succeeds()
+        .prints(&["from version 1 to version 2"]);
+
+    // The way back is looked at before the alias moves.
+    let first = w.matraz(&["models", "list", "--json"]).succeeds().json();
+    let source = first.as_array().unwrap().iter().find(|v| v["version"] == "1").unwrap()["source"].clone();
+    let location = source.as_str().unwrap().trim_start_matches("mlflow-artifacts:/").to_owned();
+    let description = w.path(&format!("mlartifacts/{location}/MLmodel"));
+    std::fs::remove_file(&description).unwrap();
+    std::fs::write(&description, "flavors: {}\n").unwrap();
+    w.matraz(&["rollback"]).ends_with(1).says(&["version 1 of `shop` does not load"]);
+    std::fs::remove_file(&description).unwrap();
+    w.matraz(&["rollback"]).ends_with(4).says(&["has no model"]);
 }

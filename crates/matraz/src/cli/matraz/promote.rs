@@ -2,6 +2,7 @@
 
 use clap::builder::NonEmptyStringValueParser;
 use matraz_base::Failure;
+use matraz_loop::gate::Past;
 use matraz_loop::promote::{self, By, CHAMPION};
 use matraz_loop::run::Runs;
 use serde_json::json;
@@ -62,7 +63,16 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         }
     };
     let by = By { user: project::user(app), force: args.reason };
-    let moved = promote::promote(&tracker, &project.settings, &version, &args.alias, &by)?;
+    let repo = project.repo(app);
+    let past = Past {
+        tracker: &tracker,
+        repo: repo.as_ref(),
+        settings: &project.settings,
+        experiment: project.experiment(app, None),
+        model: Some(version.model.clone()),
+        base: None,
+    };
+    let moved = promote::promote(&past, &version, &args.alias, &by)?;
     if args.json {
         app.out.json(&json!(moved));
         return Ok(Exit::OK);
