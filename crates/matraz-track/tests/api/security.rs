@@ -145,8 +145,7 @@ async fn no_location_of_a_clients_choice_opens_a_file_of_the_server() {
     let there = folder.display().to_string();
     fixture.post("registered-models/create", json!({"name": "m"})).await;
     let run = fixture.run().await;
-    let mut tried = 0;
-    for place in [
+    let places = [
         there.clone(),
         format!("/{there}"),
         format!("//{there}"),
@@ -173,7 +172,8 @@ async fn no_location_of_a_clients_choice_opens_a_file_of_the_server() {
         "runs:/../..".to_owned(),
         format!("s3://bucket/../{there}"),
         format!("dbfs:{there}"),
-    ] {
+    ];
+    for (tried, place) in places.into_iter().enumerate() {
         // As the location of an experiment, whose runs lie below it.
         let body = json!({"name": format!("e{tried}"), "artifact_location": place});
         let (status, made) = fixture.call(Method::POST, "experiments/create", body).await;
@@ -204,7 +204,6 @@ async fn no_location_of_a_clients_choice_opens_a_file_of_the_server() {
                 assert!(!text.contains(SECRET), "{place}");
             }
         }
-        tried += 1;
         assert_eq!(outside(folder), [("secret.txt".to_owned(), SECRET.as_bytes().to_vec())], "{place}");
     }
 }

@@ -40,7 +40,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     only_in_matraz(app, "--runs", args.runs)?;
     let refuse = |message: &str| CliError::Refused { message: message.to_owned(), kind: Kind::Conflict };
     let by_commit = args.selection.all_commits || !args.selection.rev.is_empty();
-    if (by_commit || args.queue) == !args.experiment.is_empty() {
+    if (by_commit || args.queue) != args.experiment.is_empty() {
         return Err(refuse(
             "Either provide an `experiment` argument, or use the `--rev` or `--all-commits` or `--queue` flag.",
         )

@@ -30,7 +30,7 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let by_state = args.all || args.queued || args.success || args.failed;
-    if by_state == !args.task.is_empty() {
+    if by_state != args.task.is_empty() {
         let message = "Either provide an `tasks` argument, or use the `--all`, `--queued`, `--failed`, `--success` flag.";
         return Err(CliError::Refused { message: message.to_owned(), kind: Kind::Conflict }.into());
     }
