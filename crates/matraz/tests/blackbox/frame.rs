@@ -29,7 +29,7 @@ fn wrong_usage_has_the_code_of_its_grammar() {
     w.matraz(&["mlflow", "nonsense"]).ends_with(2);
     w.matraz(&["dvc"]).ends_with(254);
     w.matraz(&["dvc", "add", "--no-such-flag", "x"]).ends_with(254).says(&["--no-such-flag"]);
-    w.matraz(&["dvc", "exp", "show"]).ends_with(254).says(&["`dvc exp` is not supported yet"]);
+    w.matraz(&["dvc", "studio"]).ends_with(254).says(&["`dvc studio` is not supported yet"]);
     w.matraz(&["dvc", "status"]).ends_with(253);
     w.matraz(&["status"]).ends_with(4).says(&["hint:", "matraz init"]);
 }

@@ -124,6 +124,15 @@ impl<'t> Writer<'t> {
             self.gap(self.content_end(node, colon), next)
         };
         let unchanged = node.to_value() == *value && node.to_value().type_name() == value.type_name();
+        if let (NodeKind::Scalar(_), true, Some(start)) = (&node.kind, unchanged, self.block_scalar_at(colon))
+        {
+            self.key(&key.text, indent);
+            self.block_scalar(start, node.span.end, indent);
+            for line in &gap.lines {
+                self.own_line(line);
+            }
+            return;
+        }
         match (&node.kind, value) {
             (NodeKind::Map(entries), Value::Map(map)) if is_block && !map.is_empty() => {
                 self.key(&key.text, indent);
@@ -135,13 +144,6 @@ impl<'t> Writer<'t> {
                 let flow = flow(value, Some(node), self.text);
                 self.out.push_str(&format!(" {flow}"));
                 self.close(&gap);
-            }
-            (NodeKind::Scalar(_), _) if unchanged && self.is_block_scalar(node) => {
-                self.key(&key.text, indent);
-                self.block_scalar(node, indent);
-                for line in &gap.lines {
-                    self.own_line(line);
-                }
             }
             (NodeKind::Scalar(old), _) if unchanged && !matches!(old, Value::Str(_) | Value::Null) => {
                 self.key(&key.text, indent);
@@ -173,13 +175,16 @@ impl<'t> Writer<'t> {
         node.span.start + source.trim_end().len()
     }
 
-    fn is_block_scalar(&self, node: &Node) -> bool {
-        self.text[node.span.start..].starts_with(['|', '>'])
+    /// Where the sign of a text of several lines stands behind a colon, when that follows there.
+    fn block_scalar_at(&self, colon: usize) -> Option<usize> {
+        let rest = &self.text[colon..];
+        let at = rest.find(|c| c != ' ')?;
+        rest[at..].starts_with(['|', '>']).then_some(colon + at)
     }
 
     /// A text of several lines, as it was written.
-    fn block_scalar(&mut self, node: &Node, indent: usize) {
-        let source = &self.text[node.span.start..node.span.end.min(self.text.len())];
+    fn block_scalar(&mut self, start: usize, end: usize, indent: usize) {
+        let source = &self.text[start..end.min(self.text.len()).max(start)];
         let mut lines = source.lines();
         self.out.push_str(&format!(" {}\n", lines.next().unwrap_or("|").trim_end()));
         let lines: Vec<&str> = lines.collect();
