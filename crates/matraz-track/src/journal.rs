@@ -77,9 +77,14 @@ pub(crate) async fn add(
     db::journal::insert(session, &entry).await
 }
 
-/// The newest entries, newest first.
-pub async fn newest(session: &mut Session, limit: i64) -> Result<Vec<Entry>> {
-    db::journal::newest(session, limit).await
+/// The newest entries until a time in milliseconds since 1970, newest first; with a name only those of what is named so.
+pub async fn newest(
+    session: &mut Session,
+    name: Option<&str>,
+    until: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Entry>> {
+    db::journal::newest(session, name, until.unwrap_or(i64::MAX), limit).await
 }
 
 /// Checks the whole chain: the number of entries, or what is wrong with the first bad place.

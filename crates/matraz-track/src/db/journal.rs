@@ -45,10 +45,21 @@ pub(crate) async fn after(session: &mut Session, seq: i64, limit: i64) -> Result
     session.rows(statement.bind(seq).bind(limit)).await?.iter().map(entry).collect()
 }
 
-/// The newest entries, newest first.
-pub(crate) async fn newest(session: &mut Session, limit: i64) -> Result<Vec<Entry>> {
-    let statement = Statement::new(&format!("{COLUMNS} ORDER BY seq DESC LIMIT $1"));
-    session.rows(statement.bind(limit)).await?.iter().map(entry).collect()
+/// The newest entries until a time, newest first; with a name only those of what is named so.
+pub(crate) async fn newest(
+    session: &mut Session,
+    name: Option<&str>,
+    until: i64,
+    limit: i64,
+) -> Result<Vec<Entry>> {
+    let named = if name.is_some() { " AND name = $3" } else { "" };
+    let statement = Statement::new(&format!("{COLUMNS} WHERE time <= $1{named} ORDER BY seq DESC LIMIT $2"));
+    let statement = statement.bind(until).bind(limit);
+    let statement = match name {
+        Some(name) => statement.bind(name),
+        None => statement,
+    };
+    session.rows(statement).await?.iter().map(entry).collect()
 }
 
 /// How many entries were ever written.

@@ -327,7 +327,7 @@ async fn the_journal_holds_every_change_and_shows_when_it_was_altered() {
     let (status, _) = fixture.call_as("ann", Method::DELETE, "registered-models/delete", json!({"name": "m"})).await;
     assert_eq!(status, 200);
     let mut session = fixture.service.db().read().await.unwrap();
-    let entries = journal::newest(&mut session, 100).await.unwrap();
+    let entries = journal::newest(&mut session, None, None, 100).await.unwrap();
     let moved = entries.iter().find(|entry| entry.kind == "alias").unwrap();
     assert_eq!((moved.who.as_str(), moved.name.as_str()), ("ann", "m@champion"));
     assert_eq!((moved.before.as_deref(), moved.after.as_deref()), (Some("{\"version\":1}"), Some("{\"version\":2}")));

@@ -222,3 +222,43 @@ fn a_model_that_was_changed_after_the_gate_is_not_promoted() {
     std::fs::remove_file(&description).unwrap();
     w.matraz(&["rollback"]).ends_with(4).says(&["has no model"]);
 }
+
+#[test]
+fn the_journal_says_who_was_champion_at_any_time() {
+    let w = with_accuracy("0.9");
+    for accuracy in ["0.91", "0.92"] {
+        w.matraz(&["promote"]).succeeds();
+        set_accuracy(&w, accuracy);
+    }
+    w.matraz(&["promote"]).succeeds();
+    w.matraz(&["rollback"]).succeeds();
+    let moves = w.matraz(&["journal", "shop@champion", "--json"]).succeeds().json();
+    let moves: Vec<(i64, String)> = moves
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["time"].as_i64().unwrap(), entry["after"].as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(moves.len(), 4, "{moves:?}");
+    let versions = ["2", "3", "2", "1"];
+    for ((time, after), version) in moves.iter().zip(versions) {
+        assert_eq!(*after, format!("{{\"version\":{version}}}"));
+        let at = format!("{}.{:03}Z", seconds(*time), time % 1000);
+        let then = w.matraz(&["journal", "shop@champion", "--at", &at, "--json"]).succeeds().json();
+        assert_eq!(then[0]["after"], after.as_str(), "{at}");
+    }
+    let before =
+        w.matraz(&["journal", "shop@champion", "--at", "2020-01-01T00:00:00Z", "--json"]).succeeds().json();
+    assert_eq!(before, serde_json::json!([]));
+    w.matraz(&["journal", "--at", "yesterday"]).ends_with(2).says(&["yesterday"]);
+    w.matraz(&["journal", "--verify"]).succeeds().prints(&["none changed or removed"]);
+}
+
+/// A time in milliseconds as RFC 3339 without what is less than a second, and without a zone.
+fn seconds(time: i64) -> String {
+    let output = std::process::Command::new("date")
+        .args(["-u", "-d", &format!("@{}", time / 1000), "+%Y-%m-%dT%H:%M:%S"])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}

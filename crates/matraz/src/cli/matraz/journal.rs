@@ -1,5 +1,6 @@
 //! `matraz journal`
 
+use jiff::Timestamp;
 use matraz_base::{Failure, Kind};
 use matraz_track::journal;
 use serde_json::json;
@@ -11,15 +12,22 @@ use crate::cli::table::{table, words};
 use crate::exit::Exit;
 
 /// Every change of the registry, of aliases, users and permissions: who, when, before and after
+///
+/// With `--at` the first entry shows what held at that time: `matraz journal shop@champion --at 2026-11-01T12:00:00Z`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// Only the changes of what is named so: `MODEL`, `MODEL/VERSION`, `MODEL@ALIAS`, a user or a role
+    name: Option<String>,
     #[command(flatten)]
     database: Database,
+    /// Only what was changed until then, in RFC 3339
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
     /// How many of the newest entries are shown
     #[arg(short = 'n', long, default_value_t = 50)]
     limit: u32,
     /// Check that no entry was changed or removed
-    #[arg(long)]
+    #[arg(long, visible_alias = "verify", conflicts_with_all = ["name", "at"])]
     check: bool,
     /// Print JSON
     #[arg(long)]
@@ -46,13 +54,14 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
                 }
             };
         }
-        let entries = journal::newest(&mut session, i64::from(args.limit)).await?;
+        let (name, until) = (args.name.as_deref(), args.at.map(Timestamp::as_millisecond));
+        let entries = journal::newest(&mut session, name, until, i64::from(args.limit)).await?;
         if args.json {
             app.out.json(&json!(entries));
             return Ok(Exit::OK);
         }
         let rows = entries.into_iter().map(|entry| {
-            let time = jiff::Timestamp::from_millisecond(entry.time)
+            let time = Timestamp::from_millisecond(entry.time)
                 .map_or_else(|_| String::new(), |time| format!("{time:.0}"));
             let state = |state: Option<String>| state.unwrap_or_else(|| "-".to_owned());
             let change = format!("{} → {}", state(entry.before), state(entry.after));
