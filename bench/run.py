@@ -355,7 +355,12 @@ BOUNDS = """## What bounds the figures
   (`crates/matraz-store/src/nursery.rs`).
 - Looking at a file through the handle of its folder takes 1.4 µs on one core, 0.7 on two, by its whole path twice that.
   `status` looks at every file and at every object of the cache, and lists the folders: 40 to 45 ms for 20,000 files,
-  which is more than the fiftieth part of DVC's time."""
+  which is more than the fiftieth part of DVC's time.
+- Hashing files in the page cache with `add --no-commit`, whole command, beside a program that lists and reads the same
+  files with two threads: 4 KiB 124 ms against 63 ms (the rest is two looks per file and the table of files), 256 KiB 76 ms
+  against 50 ms, 16 MiB 141 ms against 97 ms. One file of 2 GiB takes 3.0 s, `openssl md5` 3.4 s.
+- A stage of 50 that copy a file costs 7.6 ms: 2 to 3 ms are `cp` itself (5 ms through a shell, which is left out for plain
+  words), the rest is waiting for the disk (`dvc.lock`, the run cache, `.gitignore`) and the birth of eight files."""
 
 
 def page(rows, grown, data_files):

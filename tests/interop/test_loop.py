@@ -367,7 +367,9 @@ def test_runs_go_to_the_server_that_the_environment_names(small, server):
     [run] = pipeline_runs(client, "elsewhere")
     [stage] = stage_runs(client, run).values()
     seen = dict(line.split("=", 1) for line in small.read("seen.txt").splitlines() if "=" in line)
-    assert (seen["MLFLOW_TRACKING_URI"], seen["MLFLOW_EXPERIMENT_NAME"]) == (server.url, "elsewhere")
+    # A spool stands between, so that a server that goes away loses nothing.
+    assert seen["MLFLOW_TRACKING_URI"].startswith("http://127.0.0.1:")
+    assert seen["MLFLOW_EXPERIMENT_NAME"] == "elsewhere"
     assert "MLFLOW_RUN_ID" not in seen
     context = json.loads(seen["MLFLOW_RUN_CONTEXT"])
     assert (context["mlflow.parentRunId"], context["matraz.stage"]) == (stage.info.run_id, "a")

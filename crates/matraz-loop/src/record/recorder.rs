@@ -162,9 +162,9 @@ impl<'r> Recorder<'r> {
         if state.waiting == 0 {
             return;
         }
-        let (waiting, why) = (state.waiting, state.away.unwrap_or_default());
+        let (server, waiting, why) = (self.target.address(), state.waiting, state.away.unwrap_or_default());
         self.progress.warn(&format!(
-            "the tracking server is away ({why}): {waiting} calls of this run wait in {SPOOL}; `matraz sync` delivers \
+            "the tracking server {server} is away ({why}): {waiting} calls of this run wait in {SPOOL}; `matraz sync` delivers \
              them, and so does the next `matraz repro`"
         ));
     }
