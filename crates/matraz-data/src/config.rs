@@ -334,6 +334,7 @@ mod tests {
             system_config_dir: folder.join("system"),
             site_cache_dir: folder.join("site"),
             home: Some("/home/ada".into()),
+            lists_projects: false,
         }
     }
 

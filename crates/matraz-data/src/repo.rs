@@ -35,6 +35,8 @@ pub struct Places {
     pub site_cache_dir: PathBuf,
     /// What `~` stands for in configured paths.
     pub home: Option<PathBuf>,
+    /// Whether a project enters itself into the list of those that share its cache, which DVC does not have.
+    pub lists_projects: bool,
 }
 
 /// An open project.
@@ -362,6 +364,7 @@ mod tests {
             system_config_dir: folder.join("system"),
             site_cache_dir: folder.join("site"),
             home: None,
+            lists_projects: false,
         }
     }
 

@@ -86,6 +86,7 @@ mod tests {
             system_config_dir: folder.path().join("s"),
             site_cache_dir: folder.path().join("c"),
             home: None,
+            lists_projects: false,
         };
         let options = InitOptions { no_scm: true, ..InitOptions::default() };
         let repo = Repo::init(&root, options, &places).unwrap();

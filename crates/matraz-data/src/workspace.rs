@@ -445,6 +445,7 @@ mod tests {
             system_config_dir: folder.path().join("s"),
             site_cache_dir: folder.path().join("c"),
             home: None,
+            lists_projects: false,
         };
         let repo =
             Repo::init(&root, InitOptions { no_scm: true, ..InitOptions::default() }, &places).unwrap();

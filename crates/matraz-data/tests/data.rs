@@ -37,6 +37,7 @@ impl Project {
             system_config_dir: folder.path().join("system"),
             site_cache_dir: folder.path().join("site"),
             home: None,
+            lists_projects: false,
         };
         let options = InitOptions { no_scm: true, ..InitOptions::default() };
         let mut repo = Repo::init(&root, options, &places).unwrap();

@@ -57,6 +57,7 @@ impl Project {
             system_config_dir: folder.path().join("system"),
             site_cache_dir: folder.path().join("site"),
             home: None,
+            lists_projects: false,
         };
         let repo =
             Repo::init(&root, InitOptions { no_scm: true, ..InitOptions::default() }, &places).unwrap();

@@ -31,6 +31,7 @@ impl App {
             system_config_dir: self.env.system_config_dir(),
             site_cache_dir: self.env.site_cache_dir(),
             home: self.env.home.as_ref().map(PathBuf::from),
+            lists_projects: self.grammar == Grammar::Matraz,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A list of their roots lies beside the objects, in a place that DVC does not look at: `matraz/projects`, one a line.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use matraz_base::process::Interrupt;
@@ -17,19 +18,27 @@ fn list_file(repo: &Repo) -> PathBuf {
     repo.cache_dir().join("matraz").join("projects")
 }
 
-/// Enters a project whose cache lies outside of it into the list. Where that is impossible nothing happens: whoever cannot
-/// write there cannot add data either.
+/// The file that makes a project one of Matraz, whatever grammar it is used by.
+const MARK: &str = "matraz.yaml";
+
+/// Enters a project of Matraz whose cache lies outside of it into the list. Where that is impossible nothing happens:
+/// whoever cannot write there cannot add data either.
 pub fn register(repo: &Repo) {
-    if repo.cache_dir().starts_with(&repo.root) {
+    let cache = repo.cache_dir();
+    let is_own = cache.starts_with(&repo.root);
+    // The work tree of an experiment lies beside the cache of its project.
+    let is_temporary =
+        cache.parent().is_some_and(|above| above.ends_with(".dvc") && repo.root.starts_with(above));
+    let is_listed = repo.places.lists_projects || repo.root.join(MARK).is_file();
+    if is_own || is_temporary || !is_listed || read(repo).contains(&repo.root) {
         return;
     }
-    let mut projects = read(repo);
-    if projects.contains(&repo.root) {
-        return;
-    }
-    projects.push(repo.root.clone());
-    let lines: String = projects.iter().map(|root| format!("{}\n", root.display())).collect();
-    let _ = matraz_base::file::write(&list_file(repo), lines.as_bytes());
+    let file = list_file(repo);
+    let line = format!("{}\n", repo.root.display());
+    // Appended, because projects may come at the same time.
+    let _ = fs::create_dir_all(repo.cache_dir().join("matraz"))
+        .and_then(|()| fs::OpenOptions::new().create(true).append(true).open(&file))
+        .and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
 fn read(repo: &Repo) -> Vec<PathBuf> {
