@@ -27,8 +27,8 @@ pub fn register(repo: &Repo) {
     let cache = repo.cache_dir();
     let is_own = cache.starts_with(&repo.root);
     // The work tree of an experiment lies beside the cache of its project.
-    let is_temporary =
-        cache.parent().is_some_and(|above| above.ends_with(".dvc") && repo.root.starts_with(above));
+    let is_private = |folder: &Path| folder.file_name().is_some_and(|name| name == ".dvc");
+    let is_temporary = cache.parent().is_some_and(|above| is_private(above) && repo.root.starts_with(above));
     let is_listed = repo.places.lists_projects || repo.root.join(MARK).is_file();
     if is_own || is_temporary || !is_listed || read(repo).contains(&repo.root) {
         return;
