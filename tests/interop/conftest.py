@@ -113,16 +113,39 @@ def empty_store(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def real_server(empty_store, environment, tmp_path_factory):
-    """Real MLflow's server, after it was told the story."""
-    folder = tmp_path_factory.mktemp("real")
-    shutil.copy(empty_store, folder / "mlflow.db")
-    server = RealServer(folder, environment)
-    import story
+def start_real_server(empty_store, environment, tmp_path_factory):
+    """Starts real MLflow's server on an empty store; all are stopped at the end."""
+    servers = []
 
-    story.tell(server.client())
+    def start():
+        folder = tmp_path_factory.mktemp("real")
+        shutil.copy(empty_store, folder / "mlflow.db")
+        servers.append(RealServer(folder, environment))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def empty_real_server(start_real_server):
+    """Real MLflow's server for the tests of one module, which may write to it."""
+    server = start_real_server()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def real_server(start_real_server):
+    """Real MLflow's server, after it was told the story; tests only read from it."""
+    import story
+
+    server = start_real_server()
+    story.tell(server.client())
+    told = story.rows_of(server.folder / "mlflow.db")
+    yield server
+    assert story.rows_of(server.folder / "mlflow.db") == told, "a test wrote to the server that others compare with"
 
 
 @pytest.fixture(scope="session")

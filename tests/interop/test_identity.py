@@ -95,17 +95,17 @@ def test_scripts_in_several_processes_hang_below_their_stage(scripted, program):
     assert python["version"].startswith("3.") and "mlflow" in python["packages"]
 
 
-def test_the_same_picture_in_a_real_server(scripted, real_server):
-    scripted.matraz("repro", MLFLOW_TRACKING_URI=real_server.url, MLFLOW_EXPERIMENT_NAME="identity")
-    client = real_server.client()
+def test_the_same_picture_in_a_real_server(scripted, empty_real_server):
+    scripted.matraz("repro", MLFLOW_TRACKING_URI=empty_real_server.url, MLFLOW_EXPERIMENT_NAME="identity")
+    client = empty_real_server.client()
     run, stage, scripts = picture(client, "identity")
     check(run, stage, scripts)
     # Lineage, explanation and verification read a real server, too.
-    found = scripted.matraz("lineage", f"runs:/{run.info.run_id}", "--json", MLFLOW_TRACKING_URI=real_server.url)
+    found = scripted.matraz("lineage", f"runs:/{run.info.run_id}", "--json", MLFLOW_TRACKING_URI=empty_real_server.url)
     labels = {node["label"] for node in json.loads(found.out)["nodes"]}
     assert {"stage run train", "train.py", "model"} <= labels, labels
     scripted.commit()
-    scripted.matraz("verify", MLFLOW_TRACKING_URI=real_server.url)
+    scripted.matraz("verify", MLFLOW_TRACKING_URI=empty_real_server.url)
 
 
 def test_the_server_answers_lineage_for_whoever_may_see_it(scripted, start_server, tmp_path):

@@ -2,15 +2,12 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from server import RealServer
 
 SCRIPT = Path(__file__).parent / "spooled_training.py"
 
@@ -71,14 +68,7 @@ def test_a_training_of_a_stock_client_reaches_the_server_later(client, matraz, e
     check(server, True, local)
 
 
-def test_a_training_reaches_a_real_server_that_chooses_its_own_ids(matraz, environment, empty_store, tmp_path):
+def test_a_training_reaches_a_real_server_that_chooses_its_own_ids(matraz, environment, empty_real_server, tmp_path):
     local = train_away(matraz, environment, tmp_path, None)
-    folder = tmp_path / "real"
-    folder.mkdir()
-    shutil.copy(empty_store, folder / "mlflow.db")
-    server = RealServer(folder, environment)
-    try:
-        sync(matraz, environment, tmp_path, server.url)
-        check(server, False, local)
-    finally:
-        server.stop()
+    sync(matraz, environment, tmp_path, empty_real_server.url)
+    check(empty_real_server, False, local)
