@@ -38,6 +38,7 @@ def sync(matraz, environment, folder, url):
 
 def check(server, keeps_ids, local):
     import mlflow
+    import numpy
 
     client = server.client()
     runs = client.search_runs([client.get_experiment_by_name("away from home").experiment_id])
@@ -57,6 +58,27 @@ def check(server, keeps_ids, local):
     assert mlflow.artifacts.load_dict(f"{child.info.artifact_uri}/config/a.json") == {"a": 1}
     model = mlflow.sklearn.load_model(f"runs:/{child.info.run_id}/model")
     assert model.predict([[0.9, 0.1, 0.1], [0.1, 0.1, 0.1]]).tolist() == [True, False]
+    registered = client.get_registered_model("spooled")
+    assert (registered.description, registered.tags) == ("models of trainings", {"team": "a"})
+    # Two of somebody else's were there before.
+    assert registered.aliases == {"champion": "3"}, registered
+    found = client.search_model_versions("name = 'spooled'")
+    ours = {int(one.version): one for one in found if int(one.version) > 2}
+    assert {number: one.run_id for number, one in ours.items()} == {3: child.info.run_id, 4: parent.info.run_id}
+    assert {number: one.current_stage for number, one in ours.items()} == {3: "Production", 4: "Archived"}
+    assert (ours[3].description, ours[3].tags["checked"], "gone" in ours[3].tags) == ("the first", "yes", False)
+    rows = numpy.array([[0.9, 0.1, 0.1]])
+    loaded = [mlflow.pyfunc.load_model(f"models:/spooled{name}") for name in ("@champion", "/Production", "/4")]
+    assert [model.predict(rows).tolist() for model in loaded] == [[True]] * 3
+
+
+def register_others(server):
+    """Versions that somebody else registers while the training cannot see the server."""
+    client = server.client()
+    client.create_registered_model("spooled")
+    run = client.create_run("0")
+    for _ in range(2):
+        client.create_model_version("spooled", f"{run.info.artifact_uri}/model", run.info.run_id)
 
 
 @pytest.mark.parametrize("client", ["old", "new"])
@@ -64,11 +86,13 @@ def test_a_training_of_a_stock_client_reaches_the_server_later(client, matraz, e
     packages = os.environ["OLD_CLIENT"] if client == "old" else None
     local = train_away(matraz, environment, tmp_path, packages)
     server = start_server(tmp_path / "server")
+    register_others(server)
     sync(matraz, environment, tmp_path, server.url)
     check(server, True, local)
 
 
 def test_a_training_reaches_a_real_server_that_chooses_its_own_ids(matraz, environment, empty_real_server, tmp_path):
     local = train_away(matraz, environment, tmp_path, None)
+    register_others(empty_real_server)
     sync(matraz, environment, tmp_path, empty_real_server.url)
     check(empty_real_server, False, local)

@@ -1,7 +1,9 @@
 //! Removes for good what is marked as deleted: runs, logged models and experiments, as `mlflow gc` does.
 //!
 //! [`plan`] says what would go; [`remove_artifacts`] and then [`remove_rows`] let one thing go. A removal that is
-//! interrupted leaves rows whose artifacts are gone at worst, and the next one takes them.
+//! interrupted leaves rows whose artifacts are gone at worst, and the next one takes them. [`trash`] takes a plan back.
+
+pub mod trash;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +31,7 @@ pub struct Wanted {
 }
 
 /// A kind of thing that can be removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A run.

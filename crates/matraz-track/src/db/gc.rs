@@ -10,6 +10,8 @@ pub(crate) struct Candidate {
     pub location: Option<String>,
     pub stage: String,
     pub changed: Option<i64>,
+    /// The experiment that it belongs to; of an experiment itself.
+    pub experiment: i64,
 }
 
 /// Tables of the newest schema that count per experiment and have no foreign key to it.
@@ -28,16 +30,16 @@ async fn candidates(session: &mut Session, statement: Statement) -> Result<Vec<C
             location: row.text_or_null(1)?,
             stage: row.text_or_null(2)?.unwrap_or_default(),
             changed: row.int_or_null(3)?,
+            experiment: row.int_or_null(4)?.unwrap_or_default(),
         })
     };
     rows.iter().map(candidate).collect()
 }
 
-const RUNS: &str = "SELECT run_uuid, artifact_uri, lifecycle_stage, deleted_time FROM runs";
-const MODELS: &str =
-    "SELECT model_id, artifact_location, lifecycle_stage, last_updated_timestamp_ms FROM logged_models";
-const EXPERIMENTS: &str = "SELECT CAST(experiment_id AS VARCHAR(20)), artifact_location, lifecycle_stage, last_update_time \
-                           FROM experiments";
+const RUNS: &str = "SELECT run_uuid, artifact_uri, lifecycle_stage, deleted_time, experiment_id FROM runs";
+const MODELS: &str = "SELECT model_id, artifact_location, lifecycle_stage, last_updated_timestamp_ms, experiment_id FROM logged_models";
+const EXPERIMENTS: &str = "SELECT CAST(experiment_id AS VARCHAR(20)), artifact_location, lifecycle_stage, last_update_time, \
+                           experiment_id FROM experiments";
 
 pub(crate) async fn deleted_runs(session: &mut Session) -> Result<Vec<Candidate>> {
     let sql = format!("{RUNS} WHERE lifecycle_stage = 'deleted' ORDER BY run_uuid");

@@ -13,6 +13,8 @@ pub(super) enum Call {
     CreateModel,
     /// Makes a registered model; one of that name is as good.
     CreateRegisteredModel,
+    /// Makes a version of a registered model.
+    CreateVersion,
     /// Uploads a file.
     Upload,
     /// Anything else that may be done twice without harm.
@@ -83,8 +85,32 @@ pub(super) fn waiting(method: &Method, path: &str) -> Option<Call> {
     match (method, path) {
         (&Method::POST, "experiments/create") => Some(Call::CreateExperiment),
         (&Method::POST, "runs/create") => Some(Call::CreateRun),
-        (&Method::POST, "registered-models/create") => Some(Call::CreateRegisteredModel),
         (&Method::POST, path) if PLAIN.contains(&path) => Some(Call::Plain),
+        (method, path) => of_registry(method, path),
+    }
+}
+
+/// What a call of the registry is. To delete or rename a model is no part of a training, and others may have changed the
+/// model before it would be delivered.
+fn of_registry(method: &Method, path: &str) -> Option<Call> {
+    match (method.as_str(), path) {
+        ("POST", "registered-models/create") => Some(Call::CreateRegisteredModel),
+        ("POST", "model-versions/create") => Some(Call::CreateVersion),
+        (
+            "POST",
+            "registered-models/set-tag"
+            | "registered-models/alias"
+            | "model-versions/set-tag"
+            | "model-versions/transition-stage",
+        )
+        | ("PATCH", "registered-models/update" | "model-versions/update")
+        | (
+            "DELETE",
+            "registered-models/delete-tag"
+            | "registered-models/alias"
+            | "model-versions/delete-tag"
+            | "model-versions/delete",
+        ) => Some(Call::Plain),
         _ => None,
     }
 }
@@ -117,6 +143,10 @@ mod tests {
             (Method::PUT, "/api/2.0/mlflow-artifacts/artifacts/0/r/artifacts/x", Some(Call::Upload)),
             (Method::GET, "/api/2.0/mlflow-artifacts/artifacts/0/r/artifacts/x", None),
             (Method::DELETE, "/api/2.0/mlflow/registered-models/delete", None),
+            (post.clone(), "/api/2.0/mlflow/model-versions/create", Some(Call::CreateVersion)),
+            (Method::PATCH, "/api/2.0/mlflow/model-versions/update", Some(Call::Plain)),
+            (Method::DELETE, "/api/2.0/mlflow/registered-models/alias", Some(Call::Plain)),
+            (Method::GET, "/api/2.0/mlflow/registered-models/alias", None),
         ] {
             assert_eq!(waiting(&method, path), kind, "{method} {path}");
         }

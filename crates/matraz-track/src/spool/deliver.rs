@@ -331,9 +331,14 @@ impl Spool {
             return Ok(if told.status.is_success() { Ok(Vec::new()) } else { Err(told) });
         }
         let call = calls::waiting(&method, path).unwrap_or(Call::Plain);
+        let source = if call == Call::CreateVersion { ids.source(body) } else { None };
         let text = std::str::from_utf8(body).ok().map(|text| ids.translate(text));
-        let body = text.map_or_else(|| Bytes::copy_from_slice(body), Bytes::from);
-        let made: Json = serde_json::from_slice(&body).unwrap_or_default();
+        let mut body: Bytes = text.map_or_else(|| Bytes::copy_from_slice(body), Bytes::from);
+        let mut made: Json = serde_json::from_slice(&body).unwrap_or_default();
+        if let Some(source) = source {
+            made["source"] = json!(source);
+            body = made.to_string().into();
+        }
         if event.maybe_sent
             && let Some(local) = &event.local
             && let Some(found) = self.find(call, local, &made).await?
@@ -376,8 +381,11 @@ impl Spool {
         let Some(made_there) = known(call, &told.json().unwrap_or_default()) else {
             return Err("it answered without saying what it has made".to_owned());
         };
-        if event.maybe_sent && call == Call::CreateRun && made_there.id != *local {
-            self.drop_twins(local, &made, &made_there.id).await?;
+        if event.maybe_sent
+            && matches!(call, Call::CreateRun | Call::CreateVersion)
+            && made_there.id != *local
+        {
+            self.drop_twins(call, local, &made, &made_there.id).await?;
         }
         Ok(Ok(vec![(local.clone(), made_there)]))
     }

@@ -15,6 +15,7 @@ use serde_json::{Value as Json, json};
 use tower::ServiceExt as _;
 
 use super::calls::{self, Call};
+use super::lost::known;
 use super::remote::{Ask, Told};
 use super::{Event, FILES, Spool, SpoolError, TAG, shadow};
 use crate::artifact::{ArtifactPath, on_disk};
@@ -94,8 +95,9 @@ impl Spool {
                 timeout: ANSWERS,
             };
             match self.0.remote.stream(&ask).await {
-                Ok(answer) if answer.status() == StatusCode::NOT_FOUND && !self.is_open() => {
-                    // What waits is not there yet, but it is here.
+                Ok(answer) if answer.status().is_client_error() && !self.is_open() => {
+                    // What waits is not there yet, but it is here. Not every server answers 404: an unknown alias is an
+                    // invalid parameter, and so are, with some databases, the numbers of the spool.
                     let local = self.local(&received).await;
                     return if local.status().is_success() { local } else { answer };
                 }
@@ -113,9 +115,16 @@ impl Spool {
         self.local(&received).await
     }
 
-    /// Keeps what an answer tells about an experiment, a run or a model.
+    /// Keeps what an answer tells about an experiment, a run, a model or a version.
     async fn watch(&self, received: &Received, answer: Response) -> Response {
-        const TELLING: [&str; 3] = ["/experiments/get", "/experiments/get-by-name", "/runs/get"];
+        const TELLING: [&str; 6] = [
+            "/experiments/get",
+            "/experiments/get-by-name",
+            "/model-versions/get",
+            "/registered-models/alias",
+            "/registered-models/get",
+            "/runs/get",
+        ];
         let path = received.target.split('?').next().unwrap_or_default();
         let of_model = path.contains("/logged-models/") && path.split('/').count() == 6;
         if !answer.status().is_success() || !(of_model || TELLING.iter().any(|end| path.ends_with(end))) {
@@ -140,7 +149,7 @@ impl Spool {
     /// A call that changes something and may wait.
     async fn change(&self, call: Call, mut received: Received) -> Response {
         let mut local = None;
-        if matches!(call, Call::CreateRun | Call::CreateModel) {
+        if matches!(call, Call::CreateRun | Call::CreateModel | Call::CreateVersion) {
             match marked(&received.body) {
                 Some((id, body)) => (local, received.body) = (Some(id), body),
                 // The local store says what is wrong with it.
@@ -167,6 +176,9 @@ impl Spool {
         if let Err(error) = shadow::make_room(&self.0.store, path, &body).await {
             return error.into_response();
         }
+        if let Err(error) = shadow::make_room_in_registry(&self.0.store, call, path, &body).await {
+            return error.into_response();
+        }
         let (parts, told) = self.local(&received).await.into_parts();
         let Ok(told) = axum::body::to_bytes(told, LONGEST).await else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -175,9 +187,9 @@ impl Spool {
         if !answer.status().is_success() {
             return answer;
         }
-        if call == Call::CreateExperiment {
+        if matches!(call, Call::CreateExperiment | Call::CreateVersion) {
             let made: Json = serde_json::from_slice(&told).unwrap_or_default();
-            local = made.get("experiment_id").and_then(Json::as_str).map(str::to_owned);
+            local = known(call, &made).map(|made| made.id);
         }
         let event = received.event(local, None, maybe_sent);
         match self.wait_in_line(event, &received.body).await {

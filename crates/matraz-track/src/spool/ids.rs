@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 /// What the server made of something that the spool made first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +66,13 @@ impl Ids {
         let below = parts.get(at + 1..)?.join("/");
         Some(format!("{}/{below}", place.trim_end_matches('/')))
     }
+
+    /// Where the files of a new version lie, when they are artifacts of a run or model of the spool.
+    pub(super) fn source(&self, made: &[u8]) -> Option<String> {
+        let made: Json = serde_json::from_slice(made).ok()?;
+        let path = made.get("source")?.as_str()?.strip_prefix("mlflow-artifacts:/")?;
+        self.artifact(path)
+    }
 }
 
 /// The id of a logged model without its mark.
@@ -95,5 +103,8 @@ mod tests {
         let file = format!("{experiment}/{run}/artifacts/model/artifacts/x y");
         assert_eq!(ids.artifact(&file).as_deref(), Some("s3://bucket/7/dd/artifacts/model/artifacts/x y"));
         assert_eq!(ids.artifact("0/other/artifacts/x"), None);
+        let version =
+            format!("{{\"name\":\"m\",\"source\":\"mlflow-artifacts:/{experiment}/{run}/artifacts/net\"}}");
+        assert_eq!(ids.source(version.as_bytes()).as_deref(), Some("s3://bucket/7/dd/artifacts/net"));
     }
 }

@@ -16,42 +16,59 @@ impl Spool {
         Ok(self.made_of(call, local, made).await?.into_iter().next())
     }
 
-    /// Deletes runs that a server which was stuck has made after it was asked whether it had.
-    pub(super) async fn drop_twins(&self, local: &str, made: &Json, kept: &str) -> Result<(), String> {
-        for twin in
-            self.made_of(Call::CreateRun, local, made).await?.into_iter().filter(|twin| twin.id != kept)
-        {
-            self.question("runs/delete", &json!({"run_id": twin.id})).await?;
+    /// Deletes runs and versions that a server which was stuck has made after it was asked whether it had.
+    pub(super) async fn drop_twins(
+        &self,
+        call: Call,
+        local: &str,
+        made: &Json,
+        kept: &str,
+    ) -> Result<(), String> {
+        for twin in self.made_of(call, local, made).await?.into_iter().filter(|twin| twin.id != kept) {
+            if call == Call::CreateVersion {
+                let version = json!({"name": made.get("name"), "version": twin.id});
+                self.question(Method::DELETE, "model-versions/delete", &version).await?;
+            } else {
+                self.question(Method::POST, "runs/delete", &json!({"run_id": twin.id})).await?;
+            }
         }
         Ok(())
     }
 
     async fn made_of(&self, call: Call, local: &str, made: &Json) -> Result<Vec<Known>, String> {
         let experiment = made.get("experiment_id").cloned().unwrap_or_default();
-        let filter = format!("tags.`{TAG}` = '{local}'");
-        let (path, list, key) = match call {
-            Call::CreateRun => ("runs/search", "runs", "run"),
-            Call::CreateModel => ("logged-models/search", "models", "model"),
-            _ => return Ok(Vec::new()),
+        let filter = |id: &str| format!("tags.`{TAG}` = '{id}'");
+        let list = |answer: &Json, list: &str, key: &str| {
+            let found = answer.get(list).and_then(Json::as_array).into_iter().flatten();
+            found.filter_map(|one| known(call, &json!({ key: one }))).collect()
         };
-        let mut body = json!({"experiment_ids": [experiment], "filter": filter, "max_results": 5});
-        if call == Call::CreateRun {
-            body["run_view_type"] = json!("ACTIVE_ONLY");
+        let mut body = json!({"experiment_ids": [experiment], "filter": filter(local), "max_results": 5});
+        match call {
+            Call::CreateRun => {
+                body["run_view_type"] = json!("ACTIVE_ONLY");
+                Ok(list(&self.question(Method::POST, "runs/search", &body).await?, "runs", "run"))
+            }
+            Call::CreateModel => {
+                let answer = self.question(Method::POST, "logged-models/search", &body).await?;
+                Ok(list(&answer, "models", "model"))
+            }
+            // Its number is no part of what was sent; the mark is.
+            Call::CreateVersion => {
+                let Some(mark) = mark(made) else { return Ok(Vec::new()) };
+                let told = self.get("model-versions/search", "filter", &filter(mark)).await?;
+                if told.status.is_server_error() {
+                    return Err(format!("it answered {} to model-versions/search", told.status));
+                }
+                Ok(list(&told.json().unwrap_or_default(), "model_versions", "model_version"))
+            }
+            _ => Ok(Vec::new()),
         }
-        let answer = self.question(path, &body).await?;
-        let found = answer.get(list).and_then(Json::as_array).into_iter().flatten();
-        Ok(found.filter_map(|one| known(call, &json!({ key: one }))).collect())
     }
 
     /// Whether a model is in the history that its run keeps in a tag, to which the server would append it once more.
     pub(super) async fn history_has(&self, made: &Json) -> Result<bool, String> {
         let text = |key: &str| made.get(key).and_then(Json::as_str).unwrap_or_default();
-        let run = percent_encoding::utf8_percent_encode(text("run_id"), percent_encoding::NON_ALPHANUMERIC);
-        let target = format!("/api/2.0/mlflow/runs/get?run_id={run}");
-        let (content_type, headers, body) = (None, &[][..], Bytes::new());
-        let ask =
-            Ask { method: Method::GET, target: &target, content_type, headers, body, timeout: PATIENCE };
-        let answer = self.0.remote.ask(&ask).await?.json().unwrap_or_default();
+        let answer = self.get("runs/get", "run_id", text("run_id")).await?.json().unwrap_or_default();
         let tags = answer.pointer("/run/data/tags").and_then(Json::as_array).into_iter().flatten();
         let mut histories = tags.filter(|tag| tag["key"] == "mlflow.log-model.history");
         let history = histories.next().and_then(|tag| tag["value"].as_str());
@@ -60,10 +77,10 @@ impl Spool {
         Ok(history.contains(&model))
     }
 
-    async fn question(&self, path: &str, body: &Json) -> Result<Json, String> {
+    async fn question(&self, method: Method, path: &str, body: &Json) -> Result<Json, String> {
         let target = format!("/api/2.0/mlflow/{path}");
         let ask = Ask {
-            method: Method::POST,
+            method,
             target: &target,
             content_type: Some("application/json"),
             headers: &[],
@@ -77,20 +94,30 @@ impl Spool {
         Ok(told.json().unwrap_or_default())
     }
 
-    /// The id of the experiment with this name.
-    pub(super) async fn experiment_named(&self, name: &str) -> Result<Result<Option<String>, Told>, String> {
-        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
-        let target = format!("/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}");
+    async fn get(&self, path: &str, key: &str, value: &str) -> Result<Told, String> {
+        let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+        let target = format!("/api/2.0/mlflow/{path}?{key}={value}");
         let (content_type, headers, body) = (None, &[][..], Bytes::new());
         let ask =
             Ask { method: Method::GET, target: &target, content_type, headers, body, timeout: PATIENCE };
-        let told = self.0.remote.ask(&ask).await?;
+        self.0.remote.ask(&ask).await
+    }
+
+    /// The id of the experiment with this name.
+    pub(super) async fn experiment_named(&self, name: &str) -> Result<Result<Option<String>, Told>, String> {
+        let told = self.get("experiments/get-by-name", "experiment_name", name).await?;
         if !told.status.is_success() {
             return Ok(Err(told));
         }
         let answer = told.json().unwrap_or_default();
         Ok(Ok(answer.pointer("/experiment/experiment_id").and_then(Json::as_str).map(str::to_owned)))
     }
+}
+
+/// The id that the spool put into the tags of what a call makes.
+fn mark(made: &Json) -> Option<&str> {
+    let mut tags = made.get("tags")?.as_array()?.iter();
+    tags.find(|tag| tag["key"] == TAG)?.get("value")?.as_str()
 }
 
 /// Whether a refusal only says that the call was done before.
@@ -112,6 +139,7 @@ pub(super) fn known(call: Call, answer: &Json) -> Option<Known> {
         Call::CreateModel => {
             Some(Known { id: text("/model/info/model_id")?, artifacts: text("/model/info/artifact_uri") })
         }
+        Call::CreateVersion => Some(Known { id: text("/model_version/version")?, artifacts: None }),
         _ => None,
     }
 }

@@ -7,10 +7,14 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
+use super::calls::Call;
 use crate::db::{self, StoreUri};
 use crate::error::Result;
 use crate::experiment::ACTIVE;
 use crate::logged_model::{self, LoggedModel};
+use crate::model_source::ModelUri;
+use crate::model_version::{ModelVersion, Stage};
+use crate::registered_model;
 use crate::run::{RunInfo, Status};
 use crate::service::{Service, ServiceOptions, now_ms};
 
@@ -19,17 +23,17 @@ pub(super) const DATABASE: &str = "local.db";
 /// The folder of the artifacts in the folder of the spool.
 pub(super) const ARTIFACTS: &str = "artifacts";
 
+/// The least number with as many digits as those of the spool.
+const FIRST: i64 = 100_000_000_000_000_000;
+
 /// Opens the store, or makes it.
 pub(super) async fn open(dir: &Path) -> Result<Service> {
     let database = dir.join(DATABASE);
     let is_new = !database.exists();
     let service = Service::open(ServiceOptions::new(StoreUri::Sqlite(database), dir.join(ARTIFACTS))).await?;
     if is_new {
-        // Experiments count on from here: no id of the spool is one of the server's, nor anything else in a text.
-        let mut bytes = [0_u8; 8];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| crate::Error::Bug(format!("no random numbers: {error}")))?;
-        let first = 100_000_000_000_000_000 + i64::from_le_bytes(bytes).rem_euclid(800_000_000_000_000_000);
+        // Experiments count on from here.
+        let first = first_number()?;
         let mut session = service.db().write().await?;
         let name = "the first number of the spool";
         db::experiment::insert(&mut session, Some(first), name, None, now_ms()).await?;
@@ -39,11 +43,18 @@ pub(super) async fn open(dir: &Path) -> Result<Service> {
     Ok(service)
 }
 
+/// A number of so many digits that nothing counted on from it is one of the server's, nor anything else in a text.
+fn first_number() -> Result<i64> {
+    let mut bytes = [0_u8; 8];
+    getrandom::fill(&mut bytes).map_err(|error| crate::Error::Bug(format!("no random numbers: {error}")))?;
+    Ok(FIRST + i64::from_le_bytes(bytes).rem_euclid(8 * FIRST))
+}
+
 fn text<'j>(value: &'j Json, key: &str) -> Option<&'j str> {
     value.get(key).and_then(Json::as_str).filter(|text| !text.is_empty())
 }
 
-/// Keeps what an answer of the server tells about an experiment, a run or a logged model.
+/// Keeps what an answer of the server tells about an experiment, a run, a logged model or the registry.
 pub(super) async fn remember(service: &Service, answer: &Json) -> Result<()> {
     if let Some(experiment) = answer.get("experiment")
         && let Some(id) = text(experiment, "experiment_id")
@@ -60,7 +71,54 @@ pub(super) async fn remember(service: &Service, answer: &Json) -> Result<()> {
     {
         model_is_there(service, id, model.get("info")).await?;
     }
+    if let Some(model) = answer.get("registered_model")
+        && let Some(name) = text(model, "name")
+    {
+        registered_model_is_there(service, name, Some(model)).await?;
+    }
+    if let Some(version) = answer.get("model_version")
+        && let Some(name) = text(version, "name")
+        && let Some(number) = text(version, "version")
+    {
+        version_is_there(service, name, number, Some(version)).await?;
+    }
     Ok(())
+}
+
+/// Makes stand-ins for what a call that changes the registry names.
+pub(super) async fn make_room_in_registry(
+    service: &Service,
+    call: Call,
+    path: &str,
+    body: &Json,
+) -> Result<()> {
+    let in_registry = path.contains("/registered-models/") || path.contains("/model-versions/");
+    let Some(name) = text(body, "name").filter(|_| in_registry && call != Call::CreateRegisteredModel) else {
+        return Ok(());
+    };
+    registered_model_is_there(service, name, None).await?;
+    if call != Call::CreateVersion {
+        return match text(body, "version") {
+            Some(number) => version_is_there(service, name, number, None).await,
+            None => Ok(()),
+        };
+    }
+    // A version that is copied.
+    if let Some(ModelUri::Version(name, number)) = text(body, "source").and_then(ModelUri::parse) {
+        version_is_there(service, &name, &number, None).await?;
+    }
+    let mut session = service.db().write().await?;
+    if db::model_version::highest(&mut session, name).await? < FIRST {
+        // Versions count on from here.
+        let first = ModelVersion {
+            name: name.to_owned(),
+            version: first_number()?,
+            current_stage: db::model_version::DELETED.to_owned(),
+            ..ModelVersion::default()
+        };
+        db::model_version::insert(&mut session, &first).await?;
+    }
+    session.commit().await
 }
 
 /// Makes stand-ins for what a call names.
@@ -122,9 +180,9 @@ async fn run_is_there(service: &Service, id: &str, run: Option<&Json>) -> Result
             .map_or_else(|| format!("mlflow-artifacts:/{number}/{id}/artifacts"), str::to_owned),
         lifecycle_stage: ACTIVE.to_owned(),
     };
-    let tags = run.and_then(|run| run.pointer("/data/tags")).and_then(Json::as_array).into_iter().flatten();
-    let tags: Vec<(String, String)> =
-        tags.filter_map(|tag| Some((text(tag, "key")?.to_owned(), text(tag, "value")?.to_owned()))).collect();
+    let tags: Vec<(String, String)> = tags(run.and_then(|run| run.get("data")))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
     let mut session = service.db().write().await?;
     if db::run::by_id(&mut session, id).await?.is_none() {
         db::run::insert(&mut session, &row).await?;
@@ -164,4 +222,56 @@ async fn model_is_there(service: &Service, id: &str, info: Option<&Json>) -> Res
         db::logged_model::insert(&mut session, &model).await?;
     }
     session.commit().await
+}
+
+async fn registered_model_is_there(service: &Service, name: &str, model: Option<&Json>) -> Result<()> {
+    if registered_model::check_name(name).is_err() {
+        return Ok(());
+    }
+    let mut session = service.db().write().await?;
+    let description = model.and_then(|model| text(model, "description")).unwrap_or_default();
+    if db::registered_model::insert(&mut session, name, description, now_ms()).await? {
+        for (key, value) in tags(model) {
+            db::registered_model::set_tag(&mut session, name, key, value).await?;
+        }
+    }
+    session.commit().await
+}
+
+async fn version_is_there(service: &Service, name: &str, number: &str, version: Option<&Json>) -> Result<()> {
+    let Ok(parsed) = number.trim().parse::<i64>() else { return Ok(()) };
+    registered_model_is_there(service, name, None).await?;
+    let mut session = service.db().write().await?;
+    if db::model_version::by_number(&mut session, name, parsed).await?.is_some() {
+        return Ok(());
+    }
+    let nothing = Json::Null;
+    let told = version.unwrap_or(&nothing);
+    let owned = |key: &str| text(told, key).map(str::to_owned);
+    let row = ModelVersion {
+        name: name.to_owned(),
+        version: parsed,
+        creation_time: Some(now_ms()),
+        last_updated_time: Some(now_ms()),
+        description: owned("description"),
+        current_stage: owned("current_stage").unwrap_or_else(|| Stage::None.name().to_owned()),
+        source: owned("source"),
+        run_id: owned("run_id"),
+        run_link: owned("run_link"),
+        status: Some(owned("status").unwrap_or_else(|| "READY".to_owned())),
+        ..ModelVersion::default()
+    };
+    db::model_version::insert(&mut session, &row).await?;
+    for (key, value) in tags(version) {
+        db::model_version::set_tag(&mut session, name, parsed, key, value).await?;
+    }
+    session.commit().await
+}
+
+/// The tags that an answer tells of.
+fn tags(told: Option<&Json>) -> impl Iterator<Item = (&str, &str)> {
+    let tags = told.and_then(|told| told.get("tags")).and_then(Json::as_array).into_iter().flatten();
+    tags.filter_map(|tag| {
+        Some((text(tag, "key")?, tag.get("value").and_then(Json::as_str).unwrap_or_default()))
+    })
 }

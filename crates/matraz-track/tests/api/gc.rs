@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request};
+use matraz_track::gc::trash::{self, TrashError};
 use matraz_track::gc::{self, Doomed, Kind, Wanted};
 use serde_json::{Value, json};
 
@@ -101,4 +102,53 @@ async fn what_is_marked_goes_and_the_rest_stays() {
     // The name is free again.
     f.experiment("drop").await;
     assert_eq!(collect(&f, Wanted::default()).await, []);
+}
+
+#[tokio::test]
+async fn the_trash_gives_back_what_it_took_until_it_is_emptied() {
+    let f = Fixture::new().await;
+    let (keep, drop) = (f.experiment("keep").await, f.experiment("drop").await);
+    let (goes, restored_meanwhile) = (run_with_file(&f, &keep).await, run_with_file(&f, &keep).await);
+    let with_experiment = model_with_file(&f, &drop).await;
+    for run in [&goes, &restored_meanwhile] {
+        f.post("runs/delete", json!({"run_id": run})).await;
+    }
+    f.post("experiments/delete", json!({"experiment_id": drop})).await;
+    let plan = async || {
+        let mut plan = gc::plan(&mut f.service.db().read().await.unwrap(), &Wanted::default(), 0).await.unwrap();
+        let held = trash::held(&f.service).unwrap();
+        plan.retain(|doomed| !held.contains(&doomed.id));
+        plan
+    };
+    let download = async |run: &str| {
+        let request = Request::get(format!("/get-artifact?run_id={run}&path=d/file.txt")).header("host", "localhost");
+        f.send(request.body(Body::empty()).unwrap()).await.0
+    };
+    assert!(matches!(trash::undo(&f.service, None).await, Err(TrashError::Empty)));
+
+    let taken = trash::take(&f.service, &plan().await, "one").await.unwrap();
+    assert_eq!((taken.name.as_str(), taken.items.len(), taken.bytes()), ("one", 4, 3));
+    assert_eq!((files(&f), plan().await), (0, Vec::new()));
+    // Rows are there, as deleted as they were.
+    let found = f.get(&format!("runs/get?run_id={goes}")).await;
+    assert_eq!((&found["run"]["info"]["lifecycle_stage"], found["run"]["data"]["params"][0]["value"].as_str()), (&json!("deleted"), Some("1")));
+    let wrong = trash::undo(&f.service, Some("two")).await.unwrap_err();
+    assert!(matches!(&wrong, TrashError::NoSuchRemoval { known, .. } if known == &["one"]), "{wrong}");
+    let back = trash::undo(&f.service, Some("one")).await.unwrap();
+    assert_eq!((back.restored.len(), back.stays.len(), files(&f)), (4, 0, 3));
+    f.post("runs/restore", json!({"run_id": goes})).await;
+    assert_eq!(download(&goes).await, 200);
+    f.post("runs/delete", json!({"run_id": goes})).await;
+
+    let names = async |name: &str| trash::take(&f.service, &plan().await, name).await.unwrap().name;
+    assert_eq!(names("one").await, "one");
+    assert_eq!(names("one").await, "one-002", "an empty plan of the same second");
+    f.post("runs/restore", json!({"run_id": restored_meanwhile})).await;
+    let emptied = trash::empty(&f.service, None).await.unwrap();
+    assert_eq!((emptied.removed.len(), emptied.restored.len()), (3, 1));
+    assert_eq!(download(&restored_meanwhile).await, 200);
+    assert!(!exists(&f, &format!("runs/get?run_id={goes}")).await);
+    assert!(!exists(&f, &format!("logged-models/{with_experiment}")).await);
+    assert!(!exists(&f, &format!("experiments/get?experiment_id={drop}")).await);
+    assert_eq!((files(&f), f.folder().join("mlartifacts.trash").exists()), (1, false));
 }

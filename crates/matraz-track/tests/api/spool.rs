@@ -103,6 +103,9 @@ async fn meddle(State(control): State<Arc<Control>>, request: Request, next: Nex
 
 /// Writes the ids in the spool's tags in capitals, which no server takes for an id.
 async fn hide_ids(request: Request) -> Request {
+    if request.uri().path().contains("model-versions") {
+        return request;
+    }
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let Ok(mut text) = String::from_utf8(bytes.to_vec()) else { return Request::from_parts(parts, Body::from(bytes)) };
@@ -154,6 +157,26 @@ async fn train(client: &Client, experiment: &str) -> String {
     let ready = json!({"model_id": id, "status": "LOGGED_MODEL_READY"});
     client.patch(&format!("logged-models/{id}"), &ready).await.unwrap();
     post("runs/outputs", json!({"run_id": run, "models": [{"model_id": id, "step": 0}]})).await;
+    // A model of this name may be there.
+    let _ = client.post("registered-models/create", &json!({"name": "net"})).await;
+    let version = json!({"name": "net", "source": format!("models:/{id}"), "model_id": id, "run_id": run});
+    let version = post("model-versions/create", version).await["model_version"]["version"].clone();
+    let asked = [("name", "net"), ("version", version.as_str().unwrap())];
+    assert_eq!(client.get("model-versions/get", &asked).await.unwrap()["model_version"]["status"], "READY");
+    let registered = |more: Value| {
+        let mut body = json!({"name": "net", "version": version});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let noted = json!([{"name": "net", "version": version.as_str().unwrap().parse::<i64>().unwrap()}]).to_string();
+    let noted = json!({"tags": [{"key": "mlflow.modelVersions", "value": noted}]});
+    client.patch(&format!("logged-models/{id}/tags"), &noted).await.unwrap();
+    post("model-versions/set-tag", registered(json!({"key": "of", "value": experiment}))).await;
+    client.patch("model-versions/update", &registered(json!({"description": "the best"}))).await.unwrap();
+    post("model-versions/transition-stage", registered(json!({"stage": "Staging", "archive_existing_versions": true}))).await;
+    post("registered-models/alias", registered(json!({"alias": "champion"}))).await;
+    let by_alias = client.get("registered-models/alias", &[("name", "net"), ("alias", "champion")]).await.unwrap();
+    assert_eq!(by_alias["model_version"]["description"], "the best");
     post("runs/update", json!({"run_id": run, "status": "FINISHED", "end_time": 99})).await;
     // What was logged can be read back.
     let read = client.get("runs/get", &[("run_id", &run)]).await.unwrap();
@@ -188,6 +211,15 @@ async fn check(server: &Flaky, experiment: &str, context: &str) {
     let expected = format!("run_id: {id}\nmodel_id: {}\n", info["model_id"].as_str().unwrap());
     assert_eq!(file, expected, "{context}");
     assert_eq!(run["outputs"]["model_outputs"][0]["model_id"], info["model_id"], "{context}");
+    let found = server.fixture.get("registered-models/alias?name=net&alias=champion").await["model_version"].clone();
+    assert_eq!((&found["run_id"], &found["description"]), (&json!(id), &json!("the best")), "{context}");
+    assert_eq!(found["source"], format!("models:/{}", info["model_id"].as_str().unwrap()), "{context}");
+    assert_eq!((&found["current_stage"], pairs(&found["tags"])["of"].clone()), (&json!("Staging"), info["experiment_id"].clone()));
+    // The number was translated wherever the client put it.
+    let number = found["version"].as_str().unwrap();
+    assert_eq!(pairs(&info["tags"])["mlflow.modelVersions"], format!("[{{\"name\":\"net\",\"version\":{number}}}]"), "{context}");
+    let versions = server.fixture.get(&format!("model-versions/search?filter=run_id='{id}'")).await;
+    assert_eq!(versions["model_versions"].as_array().map(Vec::len), Some(1), "{context}: {versions:#?}");
 }
 
 #[tokio::test]

@@ -198,3 +198,27 @@ fn a_crowd_is_served_whole_in_bounded_memory() {
     let kib: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
     assert!(kib < 200 << 10, "{kib} KiB");
 }
+
+#[test]
+fn deleted_runs_go_through_the_trash() {
+    let w = Workspace::git();
+    w.matraz(&["init"]).succeeds();
+    let made = w.matraz(&["mlflow", "runs", "create", "--experiment-name", "x"]).succeeds().json();
+    let run = made["run_id"].as_str().unwrap().to_owned();
+    w.write("note.txt", "hi\n");
+    w.matraz(&["mlflow", "artifacts", "log-artifact", "-l", "note.txt", "-r", &run]).succeeds();
+    w.matraz(&["runs", "delete", "--run-id", &run]).succeeds();
+    w.matraz(&["runs", "gc", "--dry-run"]).succeeds().prints(&[&run, "Nothing was changed."]);
+    w.matraz(&["runs", "gc"]).succeeds().prints(&["Moved 1 run (3 B)", "--undo"]);
+    let trash = w.matraz(&["runs", "gc", "--list-trash", "--json"]).succeeds().json();
+    assert_eq!(trash[0]["items"][0]["id"], run.as_str());
+    assert!(w.git_do(&["status", "--porcelain"]).lines().all(|line| !line.contains("mlartifacts")));
+    w.matraz(&["runs", "gc", "--undo"]).succeeds().prints(&["Brought back 1 run"]);
+    w.matraz(&["runs", "restore", "--run-id", &run]).succeeds();
+    w.matraz(&["artifacts", "list", "-r", &run]).succeeds().prints(&["note.txt"]);
+    w.matraz(&["runs", "gc", "--undo"]).fails().says(&["the trash is empty"]);
+    w.matraz(&["runs", "delete", "--run-id", &run]).succeeds();
+    w.matraz(&["runs", "gc"]).succeeds();
+    w.matraz(&["runs", "gc", "--empty-trash"]).succeeds().prints(&["Removed 1 run (3 B) for good."]);
+    w.matraz(&["mlflow", "runs", "describe", "--run-id", &run]).fails().says(&["not found"]);
+}

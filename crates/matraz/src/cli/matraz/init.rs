@@ -73,7 +73,11 @@ tracking:
 ";
 
 /// What the tracking store leaves beside the project, and git must not take.
-const IGNORED: [(&str, &str); 2] = [("mlflow.db-wal", "/mlflow.db*"), ("mlartifacts", "/mlartifacts/")];
+const IGNORED: [(&str, &str); 3] = [
+    ("mlflow.db-wal", "/mlflow.db*"),
+    ("mlartifacts", "/mlartifacts/"),
+    ("mlartifacts.trash", "/mlartifacts.trash/"),
+];
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let template = args.example.as_deref().and_then(Template::by_name);

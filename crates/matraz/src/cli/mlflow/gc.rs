@@ -106,6 +106,23 @@ pub struct Removal {
     pub json: bool,
 }
 
+/// Does something with the store in the way of these options.
+pub fn on_store<T>(
+    options: ServiceOptions,
+    work: impl AsyncFnOnce(&Service) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Runtime { source })?;
+    runtime.block_on(async {
+        let service = Service::open(options).await?;
+        let done = work(&service).await;
+        service.close().await;
+        done
+    })
+}
+
 /// The age that an option names, in milliseconds.
 pub fn age(given: Option<&str>) -> Result<Option<i64>, CliError> {
     let Some(text) = given else { return Ok(None) };
@@ -118,22 +135,17 @@ pub fn age(given: Option<&str>) -> Result<Option<i64>, CliError> {
 impl Removal {
     /// Removes, or says what would be removed.
     pub fn run(self, app: &App) -> Result<Exit, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| Error::Runtime { source })?;
-        runtime.block_on(async {
-            let service = Service::open(self.options.clone()).await?;
-            let done = self.on(&service, app).await;
-            service.close().await;
-            done
-        })
+        on_store(self.options.clone(), async |service| self.on(service, app).await)
+    }
+
+    /// What would be removed.
+    pub async fn plan(&self, service: &Service) -> Result<Vec<Doomed>, matraz_track::Error> {
+        let now = jiff::Timestamp::now().as_millisecond();
+        gc::plan(&mut service.db().read().await?, &self.wanted, now).await
     }
 
     async fn on(&self, service: &Service, app: &App) -> Result<Exit, Failure> {
-        let now = jiff::Timestamp::now().as_millisecond();
-        let plan = gc::plan(&mut service.db().read().await?, &self.wanted, now).await;
-        let plan = plan.map_err(|error| match (app.grammar, error.kind()) {
+        let plan = self.plan(service).await.map_err(|error| match (app.grammar, error.kind()) {
             // MLflow's programs end with 2 for a faulty command line only.
             (Grammar::Mlflow, Kind::Usage) => {
                 CliError::Refused { message: error.to_string(), kind: Kind::Failed }.into()
@@ -179,8 +191,11 @@ impl Removal {
         Ok(())
     }
 
-    fn show(&self, service: &Service, plan: &[Doomed], app: &App) {
-        let size = |doomed: &Doomed| gc::folder_of(service, doomed).map_or(0, |folder| bytes_below(&folder));
+    /// Says what would be removed.
+    pub fn show(&self, service: &Service, plan: &[Doomed], app: &App) {
+        let size = |doomed: &Doomed| {
+            gc::folder_of(service, doomed).map_or(0, |folder| gc::trash::bytes_below(&folder))
+        };
         let sizes: Vec<u64> = plan.iter().map(size).collect();
         if self.json {
             let items: Vec<_> = plan
@@ -201,20 +216,4 @@ impl Removal {
         let total = HumanBytes(sizes.iter().sum());
         app.out.line(&format!("{} would be removed, {total} of artifacts. Nothing was changed.", plan.len()));
     }
-}
-
-/// The bytes of all files below a folder; links count nothing.
-fn bytes_below(folder: &std::path::Path) -> u64 {
-    let mut bytes = 0;
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(found) if found.is_dir() => folders.push(entry.path()),
-                Ok(found) if found.is_file() => bytes += found.len(),
-                _ => {}
-            }
-        }
-    }
-    bytes
 }
