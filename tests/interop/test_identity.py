@@ -74,7 +74,9 @@ def check(run, stage, scripts):
     for one in (run, stage):
         assert one.data.tags["matraz.param_mismatch"] == "rate: 0.1 by the script, 0.5 by the files"
         assert one.data.params == {"rate": "0.5", "depth": "3"}
-        assert one.data.metrics == {"accuracy": 0.75}
+        # What only the script logged is shown above it; a nested run's is a matter of its own.
+        assert one.data.metrics == {"accuracy": 0.75, "part": 2}
+        assert json.loads(one.data.tags["matraz.script_metrics"]) == ["part"]
 
 
 @pytest.mark.parametrize("program", ["matraz", "dvc"])

@@ -12,8 +12,8 @@ use matraz_ship::gate::{self, Evidence, Reference, Report, Rule};
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::model_digest;
-use crate::promote::{self, Version};
+use crate::model_digest::Digests;
+use crate::promote;
 use crate::run::{Run, artifact, tag};
 use crate::settings::Settings;
 use crate::tracker::Tracker;
@@ -78,13 +78,13 @@ fn evidence(past: &Past<'_>, run: &Run, rules: &[Rule]) -> Result<Evidence> {
     Ok(evidence)
 }
 
-/// Keeps the verdict with the run: as tags, and whole as an artifact. The model of the run is remembered by its digest,
-/// so that one that is changed later is known.
-pub fn keep(past: &Past<'_>, run: &Run, report: &Report) -> Result<()> {
+/// Keeps the verdict with the run, as tags and whole as an artifact, and with its model versions. The model of the run is
+/// remembered by its digest, so that one that is changed later is known.
+pub fn keep(past: &Past<'_>, run: &Run, report: &Report, digests: &mut Digests<'_>) -> Result<()> {
     let tracker = past.tracker;
     let mut tags = verdict_tags(report);
     if let Some(model) = &past.settings.model
-        && let Some(digest) = model_digest::of(tracker, &format!("{}/{}", run.artifact_uri, model.path))?
+        && let Some(digest) = digests.of(&format!("{}/{}", run.artifact_uri, model.path))?
     {
         tags.push((tag::GATE_DIGEST, digest));
     }
@@ -93,20 +93,12 @@ pub fn keep(past: &Past<'_>, run: &Run, report: &Report) -> Result<()> {
     let uri = format!("{}/{}", run.artifact_uri, artifact::GATE);
     tracker.wait(tracker.client().upload_bytes(&uri, json!(report).to_string()))?;
     for version in promote::versions_of_run(tracker, &run.id)? {
-        keep_with_version(tracker, &version, report)?;
-    }
-    Ok(())
-}
-
-/// Keeps the verdict, and the digest of the files that were judged, with a model version.
-pub(crate) fn keep_with_version(tracker: &Tracker, version: &Version, report: &Report) -> Result<()> {
-    let mut tags = verdict_tags(report);
-    if let Some(digest) = promote::digest(tracker, version)? {
-        tags.push((tag::GATE_DIGEST, digest));
-    }
-    for (key, value) in tags {
-        let body = json!({"name": version.model, "version": version.version, "key": key, "value": value});
-        tracker.wait(tracker.client().post("model-versions/set-tag", &body))?;
+        let mut tags = verdict_tags(report);
+        tags.extend(digests.of_version(&version)?.map(|digest| (tag::GATE_DIGEST, digest)));
+        for (key, value) in tags {
+            let body = json!({"name": version.model, "version": version.version, "key": key, "value": value});
+            tracker.wait(tracker.client().post("model-versions/set-tag", &body))?;
+        }
     }
     Ok(())
 }
@@ -117,10 +109,7 @@ const LONGEST_TAG: usize = 4500;
 fn verdict_tags(report: &Report) -> Vec<(&'static str, String)> {
     let mut rules: Vec<String> = Vec::new();
     for row in &report.rules {
-        let slice = row.slice.as_ref().map(|slice| format!(" [{slice}]")).unwrap_or_default();
-        let metric =
-            if row.rule.starts_with(&row.metric) { String::new() } else { format!(" {}", row.metric) };
-        rules.push(format!("{}{metric}{slice}: {}", row.rule, row.reason));
+        rules.push(format!("{}: {}", row.name(), row.reason));
     }
     // The whole report is an artifact.
     while json!(rules).to_string().len() > LONGEST_TAG {

@@ -6,13 +6,17 @@
 
 mod commits;
 mod draw;
+mod graph;
+mod node;
 mod pipeline_files;
+mod project;
 mod store;
 mod subject;
 mod walk;
 
 use indexmap::IndexMap;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use commits::recorded_in;
 pub use store::Store;
@@ -21,7 +25,7 @@ pub use subject::{Subject, resolve};
 pub use walk::trace;
 
 /// What a node of the graph stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Bytes of a known digest.
@@ -39,7 +43,7 @@ pub enum Kind {
 }
 
 /// One thing.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Node {
     /// What edges name it by: `data:MD5`, `commit:SHA`, `run:ID`, `version:NAME/V`, `alias:NAME@ALIAS`, `stage:NAME@SHA`.
     pub id: String,
@@ -49,11 +53,12 @@ pub struct Node {
     pub label: String,
     /// What is known of it.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    #[schema(value_type = std::collections::HashMap<String, String>)]
     pub facts: IndexMap<String, String>,
 }
 
 /// One thing went into another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 pub struct Edge {
     /// The id of what went in.
     pub from: String,
@@ -64,7 +69,7 @@ pub struct Edge {
 }
 
 /// What is behind a thing, and what was made from it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Lineage {
     /// The ids of the nodes that were asked about.
     pub subjects: Vec<String>,

@@ -103,12 +103,8 @@ pub fn find<'t>(
             (Some(version), location)
         }
     };
-    let tracker = tracker()?;
-    let folder = match tracker.artifact_folder(&location).filter(|folder| folder.is_dir()) {
-        Some(folder) => folder,
-        None => download(tracker, &location, downloads)?,
-    };
-    Ok(Found { folder, version })
+    let files = files_at(tracker()?, &location, downloads)?;
+    Ok(Found { folder: files.folder, version })
 }
 
 fn registered(tracker: &Tracker, uri: &ModelUri) -> Result<Version> {
@@ -173,14 +169,26 @@ fn of_run(tracker: &Tracker, id: &str, path: &str) -> Result<String> {
     uri.map(str::to_owned).ok_or(Error::NoModel { run: run.name, path: path.to_owned() })
 }
 
-fn download(tracker: &Tracker, location: &str, downloads: &Path) -> Result<PathBuf> {
-    let files = tracker.wait(tracker.client().files(location, ""))?;
-    for file in &files {
-        // Listed paths come from the server and are checked by the client's typed paths before they get here.
-        let to = downloads.join(&file.path);
-        tracker.wait(tracker.client().download(&format!("{location}/{}", file.path), &to))?;
+/// Files of an artifact location on this machine.
+pub(crate) struct Files {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Their paths below it.
+    pub names: Vec<String>,
+}
+
+/// The files at an artifact location: where they are when that is on this machine, else downloaded below `downloads`.
+pub(crate) fn files_at(tracker: &Tracker, location: &str, downloads: &Path) -> Result<Files> {
+    let listed = tracker.wait(tracker.client().files(location, ""))?;
+    let names: Vec<String> = listed.into_iter().map(|entry| entry.path).collect();
+    if let Some(folder) = tracker.artifact_folder(location).filter(|folder| folder.is_dir()) {
+        return Ok(Files { folder, names });
     }
-    Ok(downloads.to_path_buf())
+    for name in &names {
+        // Listed paths come from the server and are checked by the client's typed paths before they get here.
+        tracker.wait(tracker.client().download(&format!("{location}/{name}"), &downloads.join(name)))?;
+    }
+    Ok(Files { folder: downloads.to_path_buf(), names })
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Result};
 use crate::gate::{self, Past};
+use crate::model_digest::Digests;
+use crate::model_uri;
 use crate::run::{self, Run, tag};
 use crate::settings::{Model as Named, Settings};
 use crate::tracker::Tracker;
@@ -240,15 +242,11 @@ pub fn versions_of_run(tracker: &Tracker, run: &str) -> Result<Vec<Version>> {
     search(tracker, &format!("run_id = '{run}'"))
 }
 
-/// The digest of a version's files; `None` when there are none.
-pub fn digest(tracker: &Tracker, version: &Version) -> Result<Option<String>> {
-    crate::model_digest::of(tracker, &crate::model_uri::files_of(tracker, version)?)
-}
-
 /// Points the alias at a version, if its run passes the gate and its files are those that the gate judged.
 pub fn promote(past: &Past<'_>, version: &Version, alias: &str, by: &By) -> Result<Moved> {
     let tracker = past.tracker;
     let rules = &past.settings.gates;
+    let mut digests = Digests::new(tracker);
     let gate = if rules.is_empty() || version.run_id.is_empty() {
         None
     } else {
@@ -256,13 +254,13 @@ pub fn promote(past: &Past<'_>, version: &Version, alias: &str, by: &By) -> Resu
         let judged =
             version.tags.get(tag::GATE_DIGEST).map(String::as_str).or_else(|| run.tag(tag::GATE_DIGEST));
         if let (Some(judged), None) = (judged, &by.force)
-            && digest(tracker, version)?.as_deref() != Some(judged)
+            && digests.of_version(version)?.as_deref() != Some(judged)
         {
             let (model, version) = (version.model.clone(), version.version.clone());
             return Err(Error::ArtifactChanged { model, version });
         }
         let report = gate::judge(past, &run, rules)?;
-        gate::keep(past, &run, &report)?;
+        gate::keep(past, &run, &report, &mut digests)?;
         Some(report)
     };
     let closed = gate.iter().flat_map(|report| &report.rules).find(|row| row.verdict != Verdict::Pass);
@@ -305,23 +303,13 @@ pub fn rollback(tracker: &Tracker, model: &str, alias: &str, by: &By) -> Result<
 
 /// Makes sure that a version can be used: its description can be read, and a model that needs no Python is loaded.
 fn loads(tracker: &Tracker, version: &Version) -> Result<()> {
-    let source = crate::model_uri::files_of(tracker, version)?;
-    let files = tracker.wait(tracker.client().files(&source, ""))?;
-    if !files.iter().any(|entry| entry.path == "MLmodel") {
+    let source = model_uri::files_of(tracker, version)?;
+    let copies = tempfile::tempdir().map_err(Error::file("make", std::env::temp_dir()))?;
+    let files = model_uri::files_at(tracker, &source, copies.path())?;
+    if !files.names.iter().any(|name| name == "MLmodel") {
         return Err(Error::NoModel { run: version.run_id.clone(), path: source });
     }
-    let copies = tempfile::tempdir().map_err(Error::file("make", std::env::temp_dir()))?;
-    let folder = match tracker.artifact_folder(&source) {
-        Some(folder) => folder,
-        None => {
-            for file in &files {
-                let to = copies.path().join(&file.path);
-                tracker.wait(tracker.client().download(&format!("{source}/{}", file.path), &to))?;
-            }
-            copies.path().to_path_buf()
-        }
-    };
-    match Model::load(&folder) {
+    match Model::load(&files.folder) {
         Err(error) if !error.needs_python() => Err(Error::DoesNotLoad {
             model: version.model.clone(),
             version: version.version.clone(),

@@ -13,6 +13,7 @@ mod facts;
 mod once;
 mod pipeline;
 mod plots;
+mod programs;
 mod recorder;
 mod results;
 mod script;
@@ -45,9 +46,4 @@ pub(crate) fn write_datasets(
     made: &[&matraz_data::stage::LockedItem],
 ) -> crate::Result<()> {
     write::datasets(tracker, run_id, read, made, &[])
-}
-
-/// Whether a file is part of a program by its name.
-pub(crate) fn is_code(path: &std::path::Path) -> bool {
-    untracked::is_code(path)
 }

@@ -46,6 +46,8 @@ pub mod tag {
     pub const DATA_CONTEXT: &str = "mlflow.data.context";
     /// On a stage run and its pipeline run: the parameters that a script logged otherwise than `params.yaml` has them.
     pub const PARAM_MISMATCH: &str = "matraz.param_mismatch";
+    /// On a stage run and its pipeline run: the keys of the metrics that scripts logged and no metrics file has, as JSON.
+    pub const SCRIPT_METRICS: &str = "matraz.script_metrics";
     /// On a pipeline run: what of the uncommitted code is not kept with the run, and why.
     pub const WITHHELD: &str = "matraz.git.withheld";
     /// On a run that was there before Matraz: `proven` when hashes tie it to data or its commit is known, else `unproven`.
@@ -188,6 +190,15 @@ impl Run {
                 .filter_map(DatasetUse::from_json)
                 .collect(),
         })
+    }
+
+    /// The metrics that scripts logged and no metrics file has.
+    pub fn script_metrics(&self) -> impl Iterator<Item = (&String, f64)> {
+        let keys: Vec<String> = self
+            .tag(tag::SCRIPT_METRICS)
+            .and_then(|keys| serde_json::from_str(keys).ok())
+            .unwrap_or_default();
+        self.metrics.iter().filter(move |(key, _)| keys.contains(key)).map(|(key, value)| (key, *value))
     }
 
     /// The value of a tag.

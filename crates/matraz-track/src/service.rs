@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use utoipa_axum::router::OpenApiRouter;
+
 use crate::api;
 use crate::api::security::Security;
 use crate::artifact::{ArtifactRoot, Artifacts, Location};
@@ -94,7 +96,12 @@ impl Service {
 
     /// Every route of the service. See [`api::router`].
     pub fn router(&self) -> axum::Router {
-        api::router::router(self.clone())
+        self.router_with(OpenApiRouter::new())
+    }
+
+    /// Every route of the service, and others beside them behind the same checks.
+    pub fn router_with(&self, beside: OpenApiRouter<Self>) -> axum::Router {
+        api::router::router(self.clone(), beside)
     }
 
     /// Puts the checks of users, of Host and of Origin around other routes that are served beside those of [`Service::router`].

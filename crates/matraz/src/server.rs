@@ -9,3 +9,9 @@ mod patience;
 pub mod ui;
 
 pub use listen::{Certificate, serve};
+
+/// The API document of all that the server answers, as JSON.
+pub fn document() -> String {
+    let beside = lineage::routes::<()>(axum::Router::new()).into_openapi();
+    matraz_track::api::router::document(beside)
+}

@@ -74,7 +74,7 @@ pub fn list(
     remote: Option<&str>,
 ) -> Result<IndexMap<String, Vec<Experiment>>> {
     let git = git_of(repo)?;
-    let wanted = if git.head_commit().is_none() { None } else { baselines.commits(git)? };
+    let wanted = baselines.commits(git)?;
     let mut by_baseline: HashMap<String, Vec<Experiment>> = HashMap::new();
     for one in refs::of(git, remote)? {
         by_baseline.entry(one.reference.baseline.clone()).or_default().push(one);

@@ -58,6 +58,6 @@ fn pick<'w>(words: &[&'w str]) -> &'w str {
 }
 
 /// A number that the system's randomness made.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -134,7 +134,7 @@ pub fn table(shown: &[Baseline], layout: &Layout<'_>) -> Result<Vec<Column>> {
         let first = if layout.tree { name.clone() } else { String::new() };
         push([first, name, "baseline".into(), created(state), String::new(), fill(), fill()], state);
         let mut branches: Vec<&Branch> = baseline.experiments.iter().collect();
-        if let Some(by) = layout.sort_by {
+        if let Some(by) = layout.sort_by.filter(|_| !branches.is_empty()) {
             sort(&mut branches, by, layout.descending, &metrics, &params)?;
         }
         let last = branches.len();

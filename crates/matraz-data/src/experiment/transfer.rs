@@ -47,9 +47,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// The commits that both sides have now.
-    fn commits(&self) -> Vec<String> {
-        self.up_to_date.iter().chain(&self.done).map(|one| one.commit.clone()).collect()
+    /// The commits that both sides have now, whose data are to follow; `None` when there are none.
+    fn which(&self) -> Option<Which> {
+        let both = self.up_to_date.iter().chain(&self.done);
+        let named: Vec<String> = both.map(|one| one.commit.clone()).collect();
+        (!named.is_empty()).then(|| Which { named, without_workspace: true, ..Which::default() })
     }
 }
 
@@ -71,15 +73,7 @@ pub fn push_references(repo: &Repo, request: &Request) -> Result<Report> {
         return Ok(Report::default());
     }
     let theirs = refs::all_remote(git, remote)?;
-    move_all(mine, &theirs, |one| {
-        let path = one.reference.path();
-        let exists = theirs.iter().any(|other| other.reference == one.reference);
-        // Git itself lets a reference go forward; an experiment of the same name is another one.
-        if exists && !request.force {
-            return Ok(false);
-        }
-        git.push_reference(remote, &format!("{path}:{path}"), request.force)
-    })
+    move_all(mine, &theirs, request, |path| git.push_reference(remote, path, request.force))
 }
 
 /// Brings references.
@@ -88,36 +82,30 @@ pub fn pull_references(repo: &Repo, request: &Request) -> Result<Report> {
     let remote = request.git_remote.as_str();
     let theirs = wanted(repo, git, request, Some(remote))?;
     let mine = refs::all(git)?;
-    move_all(theirs, &mine, |one| {
-        let path = one.reference.path();
-        let exists = mine.iter().any(|other| other.reference == one.reference);
-        if exists && !request.force {
-            return Ok(false);
-        }
-        git.fetch_reference(remote, &format!("{path}:{path}"), request.force)
-    })
+    move_all(theirs, &mine, request, |path| git.fetch_reference(remote, path, request.force))
 }
 
+/// Moves those of the experiments that are not there yet; `act` is given `FROM:TO` and says whether git did it.
 fn move_all(
     wanted: Vec<Experiment>,
     there: &[Experiment],
-    act: impl Fn(&Experiment) -> Result<bool>,
+    request: &Request,
+    act: impl Fn(&str) -> Result<bool>,
 ) -> Result<Report> {
     let mut report = Report::default();
     for one in wanted {
+        let path = one.reference.path();
+        // Git itself lets a reference go forward; an experiment of the same name is another one.
+        let in_the_way = !request.force && there.iter().any(|other| other.reference == one.reference);
         if there.contains(&one) {
             report.up_to_date.push(one);
-        } else if act(&one)? {
+        } else if !in_the_way && act(&format!("{path}:{path}"))? {
             report.done.push(one);
         } else {
             report.diverged.push(one);
         }
     }
     Ok(report)
-}
-
-fn which(report: &Report) -> Which {
-    Which { named: report.commits(), without_workspace: true, ..Which::default() }
 }
 
 /// Sends the data of experiments whose references were sent. Returns how many objects went.
@@ -129,15 +117,9 @@ pub fn push_data(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<push::Report> {
-    if report.commits().is_empty() {
-        return Ok(push::Report::default());
-    }
-    let options = push::Options {
-        remote: data.remote.clone(),
-        run_cache: data.run_cache,
-        which: which(report),
-        ..push::Options::default()
-    };
+    let Some(which) = report.which() else { return Ok(push::Report::default()) };
+    let (remote, run_cache) = (data.remote.clone(), data.run_cache);
+    let options = push::Options { remote, run_cache, which, ..push::Options::default() };
     push::push(repo, &[], &options, cwd, progress, interrupt)
 }
 
@@ -150,14 +132,8 @@ pub fn pull_data(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<fetch::Report> {
-    if report.commits().is_empty() {
-        return Ok(fetch::Report::default());
-    }
-    let options = fetch::Options {
-        remote: data.remote.clone(),
-        run_cache: data.run_cache,
-        which: which(report),
-        ..fetch::Options::default()
-    };
+    let Some(which) = report.which() else { return Ok(fetch::Report::default()) };
+    let (remote, run_cache) = (data.remote.clone(), data.run_cache);
+    let options = fetch::Options { remote, run_cache, which, ..fetch::Options::default() };
     fetch::fetch(repo, &[], &options, cwd, progress, interrupt)
 }

@@ -15,7 +15,7 @@ mod item;
 pub mod lock;
 pub mod output;
 pub mod params;
-mod python;
+pub(crate) mod python;
 mod schema;
 #[expect(clippy::module_inception, reason = "the file that defines `Stage` is where one looks for it")]
 pub mod stage;

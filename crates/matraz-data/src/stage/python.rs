@@ -27,6 +27,13 @@ pub fn tuples(text: &str) -> Vec<String> {
     names
 }
 
+/// The bytes that the literal at the start of the text takes; `None` when there is no whole one.
+pub fn literal_length(text: &str) -> Option<usize> {
+    let mut literal = Literal { rest: text, has_tuple: false };
+    literal.value(0)?;
+    Some(text.len() - literal.rest.len())
+}
+
 /// A statement: how far it is indented, and its text on one line without comments.
 struct Line {
     indent: usize,

@@ -9,9 +9,13 @@ use matraz_data::{Digest, Repo};
 use super::table::{self, TableChange};
 use super::{About, Change, Section};
 use crate::error::Result;
-use crate::record::is_code;
 use crate::run::{DatasetUse, Run, tag};
 
+/// Endings of files that programs are made of.
+const CODE: [&str; 19] = [
+    "py", "pyi", "pyx", "ipynb", "sh", "bash", "r", "jl", "sql", "rs", "c", "cc", "cpp", "h", "js", "ts",
+    "toml", "cfg", "ini",
+];
 /// Files of a folder that are named.
 const SHOWN: usize = 8;
 /// Tables of a folder that are compared.
@@ -47,6 +51,11 @@ pub(super) fn section(repo: Option<&Repo>, a: &Run, b: &Run, key: &[String]) -> 
         changes.push(change);
     }
     Ok(Section { about: About::Data, changes, unknown: None })
+}
+
+/// Whether a file is part of a program by its name.
+fn is_code(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| CODE.contains(&ending.to_string_lossy().to_lowercase().as_str()))
 }
 
 struct Contents<'r> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::walk::short;
+use super::node::short;
 use super::{Edge, Kind, Lineage, Node};
 
 /// Things of one kind that are shown below one node; `--json` has all.

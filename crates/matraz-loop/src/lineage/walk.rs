@@ -5,9 +5,14 @@ use std::collections::{HashMap, HashSet};
 use indexmap::{IndexMap, IndexSet};
 use matraz_data::Repo;
 
+use super::graph::Graph;
+use super::node::{
+    commit_id, commit_node, data_id, data_node, run_id, run_node, used_node, version_id, version_node,
+};
+use super::project::add_project;
 use super::store::{Store, Version, quoted};
 use super::subject::Subject;
-use super::{Directions, Edge, Kind, Lineage, Node, commits, pipeline_files};
+use super::{Directions, Kind, Lineage, Node};
 use crate::error::Result;
 use crate::run::{DatasetUse, Run, tag};
 
@@ -30,47 +35,7 @@ pub async fn trace(
     if let Some(repo) = repo {
         add_project(&mut graph, repo, subject, directions)?;
     }
-    Ok(Lineage {
-        subjects: vec![start],
-        nodes: graph.nodes.into_values().collect(),
-        edges: graph.edges.into_iter().collect(),
-    })
-}
-
-#[derive(Default)]
-struct Graph {
-    nodes: IndexMap<String, Node>,
-    edges: IndexSet<Edge>,
-}
-
-impl Graph {
-    fn add(&mut self, node: Node) -> String {
-        let id = node.id.clone();
-        match self.nodes.get_mut(&id) {
-            None => drop(self.nodes.insert(id.clone(), node)),
-            // The same bytes may lie at several paths.
-            Some(known) if known.kind == Kind::Data => {
-                for (key, value) in node.facts {
-                    known.facts.entry(key).or_insert(value);
-                }
-                if id.ends_with(&known.label) {
-                    known.label = node.label;
-                } else if known.label != node.label && !id.ends_with(&node.label) {
-                    let also = known.facts.entry("also".to_owned()).or_default();
-                    if !also.split(", ").any(|path| path == node.label) {
-                        also.push_str(if also.is_empty() { "" } else { ", " });
-                        also.push_str(&node.label);
-                    }
-                }
-            }
-            Some(_) => {}
-        }
-        id
-    }
-
-    fn join(&mut self, from: &str, to: &str, how: &'static str) {
-        self.edges.insert(Edge { from: from.to_owned(), to: to.to_owned(), how });
-    }
+    Ok(graph.lineage_of(start))
 }
 
 struct Walk<'w, 'c> {
@@ -398,151 +363,6 @@ impl Walk<'_, '_> {
     }
 }
 
-/// What git and the lock files add: which commit recorded which data, and who made what no run made.
-fn add_project(graph: &mut Graph, repo: &Repo, subject: &Subject, directions: Directions) -> Result<()> {
-    if let (Subject::Data { digest, .. }, true) = (subject, directions.up) {
-        let id = data_id(digest);
-        if !graph.edges.iter().any(|edge| edge.to == id && edge.how == "made") {
-            add_makers(graph, repo, digest)?;
-        }
-    }
-    let digests: HashSet<String> =
-        graph.nodes.keys().filter_map(|id| id.strip_prefix("data:")).map(str::to_owned).collect();
-    for (digest, commit) in commits::recorded_in(repo, &digests)? {
-        if let Some(node) = graph.nodes.get_mut(&data_id(&digest)) {
-            node.facts.insert("recorded_in".into(), commit.clone());
-        }
-        if matches!(subject, Subject::Data { digest: asked, .. } if *asked == digest) && directions.up {
-            let from = graph.add(commit_node(&commit));
-            graph.join(&from, &data_id(&digest), "recorded");
-        }
-    }
-    let Some(git) = &repo.git else { return Ok(()) };
-    for node in graph.nodes.values_mut().filter(|node| node.kind == Kind::Commit) {
-        let sha = node.id.trim_start_matches("commit:").to_owned();
-        if let Some(subject) = git.subject_of(&sha) {
-            node.facts.insert("subject".into(), subject);
-        }
-    }
-    Ok(())
-}
-
-/// Follows lock files from data to the stages that made them and the data that those read.
-fn add_makers(graph: &mut Graph, repo: &Repo, digest: &str) -> Result<()> {
-    let mut pending = vec![digest.to_owned()];
-    let mut seen = HashSet::new();
-    while let Some(digest) = pending.pop() {
-        if !seen.insert(digest.clone()) {
-            continue;
-        }
-        let commit = commits::recorded_in(repo, &HashSet::from([digest.clone()]))?.remove(&digest);
-        let Some(maker) = pipeline_files::maker(repo, commit.as_deref(), &digest)? else { continue };
-        let at = commit.as_deref().map_or("workspace".to_owned(), short);
-        let node = Node {
-            id: format!("stage:{}@{at}", maker.stage),
-            kind: Kind::Stage,
-            label: format!("stage {} by dvc.lock of {at}", maker.stage),
-            facts: IndexMap::from([("command".to_owned(), maker.command)]),
-        };
-        let stage = graph.add(node);
-        graph.join(&stage, &data_id(&digest), "made");
-        for (path, read) in maker.read {
-            let from = graph.add(data_node(&read, &path));
-            graph.join(&from, &stage, "read");
-            pending.push(read);
-        }
-    }
-    Ok(())
-}
-
 fn makes(run: &Run, digest: &str) -> bool {
     run.datasets.iter().any(|item| item.digest == digest && item.is_output())
-}
-
-fn run_id(id: &str) -> String {
-    format!("run:{id}")
-}
-
-fn data_id(digest: &str) -> String {
-    format!("data:{digest}")
-}
-
-fn commit_id(sha: &str) -> String {
-    format!("commit:{sha}")
-}
-
-fn version_id(version: &Version) -> String {
-    format!("version:{}/{}", version.model, version.version)
-}
-
-/// The first digits of a commit or id.
-pub(super) fn short(id: &str) -> String {
-    id.chars().take(7).collect()
-}
-
-fn run_node(run: &Run) -> Node {
-    let mut facts = IndexMap::new();
-    facts.insert("status".to_owned(), run.status.to_lowercase());
-    facts.insert("started".to_owned(), when(run.start_time));
-    facts.insert("experiment_id".to_owned(), run.experiment_id.clone());
-    let kept = [
-        (tag::KIND, "kind"),
-        (tag::STAGE, "stage"),
-        (tag::DIRTY, "uncommitted_code"),
-        (tag::CACHED, "cached"),
-        (tag::GATE, "gate"),
-    ];
-    for (key, name) in kept {
-        if let Some(value) = run.tag(key) {
-            facts.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    let label = match run.tag(tag::KIND) {
-        Some("stage") => format!("stage run {}", run.name),
-        Some("pipeline") => format!("pipeline run {}", run.name),
-        _ => format!("run {}", run.name),
-    };
-    Node { id: run_id(&run.id), kind: Kind::Run, label, facts }
-}
-
-fn data_node(digest: &str, label: &str) -> Node {
-    let facts = IndexMap::from([("md5".to_owned(), digest.to_owned())]);
-    Node { id: data_id(digest), kind: Kind::Data, label: label.to_owned(), facts }
-}
-
-fn used_node(item: &DatasetUse) -> Node {
-    let mut node = data_node(&item.digest, &item.name);
-    let numbers = [("size", item.size), ("files", item.files)];
-    for (key, value) in numbers {
-        if let Some(value) = value {
-            node.facts.insert(key.to_owned(), value.to_string());
-        }
-    }
-    if item.uncommitted {
-        node.facts.insert("uncommitted".to_owned(), "true".to_owned());
-    }
-    node
-}
-
-fn commit_node(sha: &str) -> Node {
-    Node {
-        id: commit_id(sha),
-        kind: Kind::Commit,
-        label: format!("commit {}", short(sha)),
-        facts: IndexMap::new(),
-    }
-}
-
-fn version_node(version: &Version) -> Node {
-    let mut facts = IndexMap::new();
-    facts.insert("created".to_owned(), when(version.created));
-    if let Some((_, verdict)) = version.tags.iter().find(|(key, _)| key == tag::GATE) {
-        facts.insert("gate".to_owned(), verdict.clone());
-    }
-    let label = format!("{} version {}", version.model, version.version);
-    Node { id: version_id(version), kind: Kind::Version, label, facts }
-}
-
-fn when(milliseconds: i64) -> String {
-    jiff::Timestamp::from_millisecond(milliseconds).map(|time| format!("{time:.0}")).unwrap_or_default()
 }

@@ -11,6 +11,7 @@ use super::artifacts;
 use super::facts::pair;
 use super::recorder::{End, Known, Recorded, Recorder, Recording, Row};
 use super::results::Results;
+use super::script;
 use super::write;
 use crate::error::Result;
 use crate::run::{artifact, tag};
@@ -34,8 +35,11 @@ impl Recorder<'_> {
             .collect();
         let results = self.results(|path| !stale.iter().any(|out| path.starts_with(out)))?;
         self.warn_of_unread(&results);
-        let Results { points, plots, .. } = results;
+        let Results { mut points, plots, .. } = results;
         let mut tags = Vec::new();
+        let mut logged = script::of_unchanged(tracker, &recording.experiment_id, stages)?;
+        logged.extend(&recording.logged);
+        logged.join(&mut points, &mut tags);
         if let Some(failed) = stages.iter().find(|known| known.row.status == "failed") {
             tags.push(pair(tag::ERROR, &format!("stage {} failed", failed.name)));
         }

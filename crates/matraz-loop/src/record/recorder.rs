@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::artifacts;
 use super::committed::Committed;
 use super::facts::{Context, Facts, UNCOMMITTED, pair};
+use super::script::Logged;
 use super::unfinished::{self, Sign};
 use super::write::{self, OpenRun};
 use crate::environment::Environment;
@@ -101,6 +102,8 @@ pub(super) struct Recording {
     pub(super) environment: Environment,
     /// Parameters that scripts logged otherwise than the files have them.
     pub(super) mismatches: Vec<String>,
+    /// Metrics that scripts logged and the pipeline run shows.
+    pub(super) logged: Logged,
     pub(super) sign: Option<Sign>,
 }
 
@@ -214,6 +217,7 @@ impl<'r> Recorder<'r> {
             open: HashMap::new(),
             environment: Environment::of_project(&self.repo.root),
             mismatches: Vec::new(),
+            logged: Logged::default(),
             sign,
         });
         Ok(())
@@ -294,7 +298,7 @@ impl Watcher for Recorder<'_> {
                 }
                 let run = self.with(|this, state| {
                     let Some(recording) = state.recording.as_mut() else { return Ok(None) };
-                    this.stage_succeeded(recording, stage, entry, &tags, Some(log)).map(Some)
+                    this.stage_succeeded(recording, stage, entry, &tags, Some(log), None).map(Some)
                 });
                 self.note(stage, "ran", Some(entry), run.flatten(), Some(seconds(wall)));
             }
@@ -304,14 +308,13 @@ impl Watcher for Recorder<'_> {
                     let mut tags = vec![pair(tag::CACHED, "true"), pair(tag::RUN_CACHE, run_cache_value)];
                     let origin =
                         write::origin(&recording.tracker, &recording.experiment_id, run_cache_value)?;
-                    if let Some(origin) = origin {
-                        let saved_there = crate::run::get(&recording.tracker, &origin)?;
-                        if let Some(cost) = saved_there.tag(tag::WALL_SECONDS) {
+                    if let Some(origin) = &origin {
+                        if let Some(cost) = origin.tag(tag::WALL_SECONDS) {
                             tags.push(pair(tag::CACHED_SAVED, cost));
                         }
-                        tags.push(pair(tag::CACHED_FROM, &origin));
+                        tags.push(pair(tag::CACHED_FROM, &origin.id));
                     }
-                    this.stage_succeeded(recording, stage, entry, &tags, None).map(Some)
+                    this.stage_succeeded(recording, stage, entry, &tags, None, origin.as_ref()).map(Some)
                 });
                 self.note(stage, "cached", Some(entry), run.flatten(), saved.as_ref().map(seconds));
             }

@@ -13,10 +13,10 @@ use super::facts::pair;
 use super::once;
 use super::recorder::{Recorder, Recording};
 use super::results::Results;
-use super::script;
+use super::script::{self, Logged};
 use super::write::{self, OpenRun};
 use crate::error::Result;
-use crate::run::{artifact, tag};
+use crate::run::{Run, artifact, tag};
 
 impl Recorder<'_> {
     /// The open run of a stage, which is created when there is none.
@@ -65,6 +65,7 @@ impl Recorder<'_> {
         entry: &LockEntry,
         tags: &[Json],
         log: Option<&Path>,
+        origin: Option<&Run>,
     ) -> Result<OpenRun> {
         let run = self.stage_run(recording, stage)?;
         recording.open.remove(&stage.address);
@@ -81,9 +82,13 @@ impl Recorder<'_> {
             tags.push(pair(tag::PARAM_MISMATCH, &contradictions.join("\n")));
             recording.mismatches.extend(contradictions);
         }
+        let mut logged = Logged::below(&run, &scripts);
+        origin.into_iter().for_each(|origin| logged.take_over(origin));
+        recording.logged.extend(&logged);
         let tracker = &recording.tracker;
-        let Results { points, plots, .. } =
+        let Results { mut points, plots, .. } =
             self.results(|path| stage.outs.iter().any(|out| path.starts_with(&out.path)))?;
+        logged.join(&mut points, &mut tags);
         let (params, points) = script::not_yet_logged(tracker, &run, params, points)?;
         write::log(tracker, &run, &params, &points, &tags)?;
         let rooted = self.rooted(stage, entry);

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::facts::pair;
 use crate::error::{Error, Result};
-use crate::run::tag;
+use crate::run::{Run, tag};
 use crate::tracker::Tracker;
 
 /// Entries that one `log-batch` takes of each kind.
@@ -211,7 +211,7 @@ pub(super) fn allowed(name: &str) -> String {
 }
 
 /// The run that computed what a run-cache entry holds.
-pub(super) fn origin(tracker: &Tracker, experiment_id: &str, value: &str) -> Result<Option<String>> {
+pub(super) fn origin(tracker: &Tracker, experiment_id: &str, value: &str) -> Result<Option<Run>> {
     let body = json!({
         "experiment_ids": [experiment_id],
         "filter": format!("tags.`{}` = '{}'", tag::RUN_CACHE, value.replace('\'', "")),
@@ -220,8 +220,7 @@ pub(super) fn origin(tracker: &Tracker, experiment_id: &str, value: &str) -> Res
     });
     let answer = tracker.wait(tracker.client().post("runs/search", &body))?;
     let runs = answer.get("runs").and_then(Json::as_array).into_iter().flatten();
-    let mut runs = runs.filter_map(crate::run::Run::from_json).filter(|run| run.tag(tag::CACHED).is_none());
-    Ok(runs.next().map(|run| run.id))
+    Ok(runs.filter_map(Run::from_json).find(|run| run.tag(tag::CACHED).is_none()))
 }
 
 #[cfg(test)]

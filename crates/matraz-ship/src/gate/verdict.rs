@@ -91,6 +91,16 @@ pub struct Row {
     pub baseline: Option<Provenance>,
 }
 
+impl Row {
+    /// The rule, and what of it the row is about when that is only a part: `recall.* > 0.5: recall.b [site=x]`.
+    pub fn name(&self) -> String {
+        let metric =
+            if self.rule.starts_with(&self.metric) { String::new() } else { format!(": {}", self.metric) };
+        let slice = self.slice.as_ref().map(|slice| format!(" [{slice}]")).unwrap_or_default();
+        format!("{}{metric}{slice}", self.rule)
+    }
+}
+
 /// All rules, judged.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {

@@ -6,6 +6,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
@@ -61,11 +62,12 @@ fn unversioned() -> OpenApiRouter<Service> {
         .merge(graphql::root_routes())
 }
 
-/// Every route of the service, behind the checks of Host and Origin.
-pub fn router(service: Service) -> Router {
-    let (api, _) = versioned().split_for_parts();
+/// Every route of the service, behind the checks of Host and Origin. The routes `beside` it are served below `/api` and
+/// `/ajax-api` too, and are in the document.
+pub fn router(service: Service, beside: OpenApiRouter<Service>) -> Router {
+    let document = document(beside.get_openapi().clone());
+    let (api, _) = versioned().merge(beside).split_for_parts();
     let (root, _) = unversioned().split_for_parts();
-    let document = document();
     Router::new()
         .nest("/api", api.clone())
         .nest("/ajax-api", api)
@@ -78,9 +80,9 @@ pub fn router(service: Service) -> Router {
         .with_state(service)
 }
 
-/// The API document as JSON.
-pub fn document() -> String {
-    let mut document = Document::openapi().nest("/api", versioned().into_openapi());
+/// The API document as JSON, with the document of the routes `beside` those of the service.
+pub fn document(beside: OpenApi) -> String {
+    let mut document = Document::openapi().nest("/api", versioned().into_openapi()).nest("/api", beside);
     document.merge(unversioned().into_openapi());
     document.info.version = MLFLOW_VERSION.to_owned();
     // A path with slashes in it is a parameter like any other there.

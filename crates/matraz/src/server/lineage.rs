@@ -8,30 +8,30 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use matraz_base::{Explain, Kind};
-use matraz_loop::lineage::{self, Directions, Store};
-use matraz_track::Service;
+use matraz_loop::lineage::{self, Directions, Lineage, Store};
+use matraz_track::api::error::ErrorBody;
 use matraz_track::client::Client;
 use serde::Deserialize;
-use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Question {
+    /// `runs:/ID`, `models:/NAME@ALIAS`, `models:/NAME/VERSION`, a commit, an MD5, or the name of a run.
     subject: String,
 }
 
-/// The route, behind the checks of the service.
-pub fn routes(service: &Service) -> Router {
-    let store = service.router();
-    let routes = Router::new()
-        .route("/api/2.0/matraz/lineage", get(answer))
-        .route("/ajax-api/2.0/matraz/lineage", get(answer))
-        .with_state(store);
-    service.guard(routes)
+/// The route, which is served beside those of the store.
+pub fn routes<S>(store: Router) -> OpenApiRouter<S> {
+    OpenApiRouter::new().routes(routes!(answer)).with_state(store)
 }
 
+/// What is behind a thing, and what was made from it
+#[utoipa::path(get, path = "/2.0/matraz/lineage", tag = "lineage", params(Question),
+    responses((status = 200, body = Lineage), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 async fn answer(
     State(store): State<Router>,
     Query(question): Query<Question>,
@@ -59,7 +59,9 @@ async fn answer(
                 Kind::Usage => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
                 _ => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
             };
-            (status, Json(json!({"error_code": code, "message": error.to_string()}))).into_response()
+            let message = error.to_string();
+            (status, Json(ErrorBody { error_code: code, message, sqlstate: None, error_class: None }))
+                .into_response()
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a reproduction leaves in the tracking store.
 
 use crate::gate::{set_accuracy, with_accuracy};
+use crate::reproduce::{matraz_in, shared};
 use crate::tracking::Server;
 use crate::workspace::Workspace;
 
@@ -50,6 +51,31 @@ fn a_cached_stage_points_at_the_run_that_computed_it() {
     assert_eq!(stages[0]["tags"]["matraz.cached.run_id"], stages[2]["id"]);
     assert_eq!(stages[0]["metrics"]["accuracy"], 0.9);
     assert!(stages[0]["tags"]["matraz.cached.saved_seconds"].is_string());
+}
+
+#[test]
+fn what_a_colleague_computed_comes_with_its_run_and_its_cost() {
+    let w = shared();
+    let (params, lock) = (w.read("params.yaml"), w.read("dvc.lock"));
+    w.write("params.yaml", "seed: 1\nrate: 0.8\n");
+    w.matraz(&["repro"]).succeeds();
+    let origin = runs(&w).into_iter().find(|run| run["tags"]["matraz.stage"] == "train").unwrap();
+    w.matraz(&["push", "-q", "--run-cache"]).succeeds();
+    w.write("params.yaml", &params);
+    w.write("dvc.lock", &lock);
+    let clone = w.beside("clone");
+    w.git_do(&["clone", "-q", ".", clone.to_str().unwrap()]);
+    std::fs::write(clone.join("params.yaml"), "seed: 1\nrate: 0.8\n").unwrap();
+    matraz_in(&w, &clone, &["repro", "--pull"]).succeeds().prints(&["Recorded run"]);
+    let stages: Vec<_> = runs(&w).into_iter().filter(|run| run["tags"]["matraz.stage"] == "train").collect();
+    let (newest, tags) = (&stages[0], &stages[0]["tags"]);
+    assert_ne!(newest["id"], origin["id"]);
+    assert_eq!(tags["matraz.cached"], "true", "{newest}");
+    assert_eq!(tags["matraz.cached.run_id"], origin["id"]);
+    assert_eq!(tags["matraz.cached.saved_seconds"], origin["tags"]["matraz.wall_seconds"]);
+    assert_eq!((&newest["metrics"], &newest["params"]), (&origin["metrics"], &origin["params"]));
+    assert_eq!(newest["metrics"]["rows"], 3.0);
+    assert_eq!(std::fs::read(clone.join("model/weights")).unwrap(), w.read("model/weights").into_bytes());
 }
 
 #[test]
@@ -173,23 +199,36 @@ fn killed_between_a_stages_end_and_its_lock_entry_neither_claims_success() {
     w.write(".gitignore", "/mlflow.db*\n/mlartifacts\n/ended\n");
     w.write("in", "1\n");
     w.commit("first");
-    let mut child = w.start(&["repro"]);
-    for _ in 0..600 {
-        if w.path("ended").exists() {
+    // The output takes long enough to be hashed that one of a few tries is killed meanwhile.
+    let mut killed = false;
+    for _ in 0..5 {
+        for name in ["dvc.lock", "ended", "out"] {
+            let _ = std::fs::remove_file(w.path(name));
+        }
+        let mut child = w.start(&["repro", "--no-run-cache"]);
+        while !w.path("ended").exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let locked = w.path("dvc.lock").exists();
+        let all = runs(&w);
+        let stage = all.iter().find(|run| run["tags"]["matraz.kind"] == "stage").unwrap();
+        let pipeline = all.iter().find(|run| run["tags"]["matraz.kind"] == "pipeline").unwrap();
+        for run in [stage, pipeline] {
+            assert!(locked || run["status"] == "RUNNING" || run["status"] == "KILLED", "{run}");
+        }
+        if !locked {
+            w.matraz(&["status"]).succeeds().prints(&["a"]);
+            killed = true;
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let locked = w.path("dvc.lock").exists();
-    let all = runs(&w);
-    let stage = all.iter().find(|run| run["tags"]["matraz.kind"] == "stage").unwrap();
-    assert!(locked || stage["status"] != "FINISHED", "{stage}");
+    assert!(killed, "the lock file was always faster");
     // The next reproduction says what became of the killed one.
     w.write("in", "2\n");
     w.matraz(&["repro"]).succeeds();
     let all = runs(&w);
     assert!(all.iter().all(|run| run["status"] != "RUNNING"), "{all:?}");
-    assert!(all.iter().filter(|run| run["tags"]["matraz.kind"] == "pipeline").count() == 2, "{all:?}");
+    assert!(all.iter().filter(|run| run["tags"]["matraz.kind"] == "pipeline").count() >= 2, "{all:?}");
 }

@@ -7,7 +7,7 @@ use crate::lineage::pipeline;
 use crate::workspace::{Call, Workspace};
 
 /// The two-stage project with a remote, and a store that clones find.
-fn shared() -> Workspace {
+pub fn shared() -> Workspace {
     let w = pipeline();
     let store = w.beside("store");
     std::fs::create_dir_all(&store).unwrap();
@@ -30,7 +30,7 @@ fn newest(w: &Workspace) -> String {
 }
 
 /// The program in another folder.
-fn matraz_in(w: &Workspace, folder: &Path, arguments: &[&str]) -> Call {
+pub fn matraz_in(w: &Workspace, folder: &Path, arguments: &[&str]) -> Call {
     Call::of(w.command(arguments).current_dir(folder).output().unwrap())
 }
 
@@ -107,14 +107,28 @@ fn what_comes_out_different_is_named_and_metrics_may_differ_a_little() {
 #[test]
 fn secrets_are_not_kept_with_a_run() {
     let w = shared();
-    w.write("upload.py", &format!("KEY = '{}{}'\n", "AKIA", "IOSFODNN7EXAMPLE"));
+    // The script names two modules, of which one is ignored by git, and one imports another.
+    w.write(
+        "train.sh",
+        &format!("{}cat upload.py local.py tool.py >/dev/null 2>&1 || true\n", w.read("train.sh")),
+    );
+    w.write(".gitignore", &format!("{}/local.py\n", w.read(".gitignore")));
+    w.commit("modules");
+    w.write("upload.py", &format!("import helper\nKEY = '{}{}'\n", "AKIA", "IOSFODNN7EXAMPLE"));
     w.write("helper.py", "x = 1\n");
+    w.write("unused.py", "x = 1\n");
+    w.write("local.py", "x = 1\n");
+    w.write("tool.py", "x = 1\n");
     w.write("params.yaml", "seed: 1\nrate: 0.9\n");
     w.matraz(&["repro"]).succeeds().says(&["not kept with the run: upload.py", "AWS access key"]);
     let run = newest(&w);
     let kept = w.beside("store/artifacts/1").join(&run).join("artifacts/matraz/untracked");
-    assert!(kept.join("helper.py").is_file() && !kept.join("upload.py").exists());
-    w.matraz(&["reproduce", &run]).succeeds().says(&["not kept with the run: upload.py"]);
+    let mut names: Vec<_> =
+        std::fs::read_dir(kept).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["helper.py", "tool.py"], "what is used and holds no secret");
+    let missing = ["not kept with the run: upload.py", "local.py: git ignores it"];
+    w.matraz(&["reproduce", &run]).succeeds().says(&missing);
     // Changes with a secret in them are not kept at all.
     w.write("train.sh", &format!("{}\n# {}{}\n", w.read("train.sh"), "AKIA", "IOSFODNN7EXAMPLE"));
     w.matraz(&["repro"]).succeeds().says(&["not kept with the run: uncommitted changes"]);

@@ -25,6 +25,19 @@ fn disk(folder: &Path) -> u64 {
     walk(folder, &mut std::collections::HashSet::new())
 }
 
+/// The files `weights` below a folder.
+fn weights(folder: &Path) -> Vec<std::fs::Metadata> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(weights(&entry));
+        } else if entry.ends_with("weights") {
+            found.push(std::fs::metadata(entry).unwrap());
+        }
+    }
+    found
+}
+
 #[test]
 fn a_model_in_five_runs_and_the_registry_takes_its_bytes_once() {
     let w = pipeline();
@@ -42,6 +55,10 @@ fn a_model_in_five_runs_and_the_registry_takes_its_bytes_once() {
     w.matraz(&["promote"]).succeeds();
     let grown = disk(&w.root()) - before;
     assert!(grown < large + (2 << 20), "grew by {grown} bytes");
+    // Of the work tree, the cache, ten runs and the registry every one has the same file.
+    let copies: Vec<_> = weights(&w.root()).into_iter().filter(|meta| meta.len() == large).collect();
+    assert!(copies.len() >= 11, "{}", copies.len());
+    assert!(copies.iter().all(|meta| (meta.ino(), meta.mode() & 0o222) == (copies[0].ino(), 0)));
     let runs = w.matraz(&["runs", "list", "--json"]).succeeds().json();
     assert!(runs.as_array().unwrap().len() >= 6);
     let to = w.beside("downloaded");

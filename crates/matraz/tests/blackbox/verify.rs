@@ -32,6 +32,30 @@ fn runs_lock_and_cache_agree_until_they_do_not() {
 }
 
 #[test]
+fn the_lock_of_one_commit_with_the_run_of_another_is_named() {
+    let w = pipeline();
+    let old = w.read("dvc.lock");
+    let head = || w.git_do(&["rev-parse", "HEAD"]).trim()[..7].to_owned();
+    let x = w.git_do(&["rev-parse", "HEAD~1"]).trim()[..7].to_owned();
+    w.write("params.yaml", "seed: 1\nrate: 0.7\n");
+    w.matraz(&["repro"]).succeeds();
+    w.commit("Y");
+    let y = head();
+    w.matraz(&["repro", "-f"]).succeeds();
+    w.write("dvc.lock", &old);
+    w.commit("the lock of X");
+    let report = w.matraz(&["verify", "--json"]).ends_with(1).json();
+    let problems = report["problems"].as_array().unwrap();
+    let other = problems.iter().find(|one| one["fault"] == "other_run").unwrap_or_else(|| panic!("{report}"));
+    let said = format!(
+        "commit {} has the results of stage train from a run of commit {x}; the run of commit {y} made others",
+        head()
+    );
+    assert_eq!(other["message"], said.as_str());
+    w.matraz(&["verify"]).ends_with(1).prints(&[&said]);
+}
+
+#[test]
 fn a_lock_that_no_run_made_is_named() {
     let w = pipeline();
     let changed = w.read("dvc.lock").replace("rate: 0.5", "rate: 0.6");

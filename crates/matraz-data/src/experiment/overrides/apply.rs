@@ -66,14 +66,15 @@ fn missing(change: &Override) -> crate::Error {
 }
 
 /// `a.b[0]` is `a`, `b`, `0`.
-fn parts(key: &str) -> Vec<String> {
+pub(super) fn parts(key: &str) -> Vec<String> {
     key.split(['.', '['])
         .map(|part| part.trim_end_matches(']').to_owned())
         .filter(|part| !part.is_empty())
         .collect()
 }
 
-fn find<'v>(value: &'v Value, parts: &[String]) -> Option<&'v Value> {
+/// The value at a place.
+pub(super) fn find<'v>(value: &'v Value, parts: &[String]) -> Option<&'v Value> {
     parts.iter().try_fold(value, |value, part| match value {
         Value::Map(map) => map.get(part),
         Value::List(items) => items.get(part.parse::<usize>().ok()?),
@@ -159,7 +160,7 @@ mod tests {
     fn changes_additions_and_removals() {
         let table = [
             ("lr=2", "{'lr': 2, 'net': {'act': 'relu', 'n': [1, 2]}, 'none': None}"),
-            ("net.n[1]=5", "{'lr': 1, 'net': {'act': 'relu', 'n': [1, 5]}, 'none': None}"),
+            ("net.n.1=5", "{'lr': 1, 'net': {'act': 'relu', 'n': [1, 5]}, 'none': None}"),
             ("net={act: tanh}", "{'lr': 1, 'net': {'act': 'tanh', 'n': [1, 2]}, 'none': None}"),
             (
                 "+net.new.deep=1",

@@ -57,12 +57,11 @@ pub fn parse(text: &str) -> Result<Override> {
         _ => (Action::Change, text),
     };
     let (key, value) = match rest.split_once('=') {
-        Some((key, value)) => (key.trim(), Some(value)),
-        None if action == Action::Remove => (rest.trim(), None),
+        Some((key, value)) => (key, Some(value)),
+        None if action == Action::Remove => (rest, None),
         None => return Err(bad(text, "there is no `=`")),
     };
-    let allowed = |c: char| c.is_alphanumeric() || "_.-/$%*@?|[]".contains(c);
-    if key.is_empty() || !key.chars().all(allowed) || key.split('.').any(str::is_empty) {
+    if !is_key(key) {
         return Err(bad(text, format!("'{key}' is no key")));
     }
     let setting =
@@ -72,6 +71,26 @@ pub fn parse(text: &str) -> Result<Override> {
             Some(Element::Many(values)) => Setting::Many(values),
         };
     Ok(Override { text: text.to_owned(), action, key: key.to_owned(), setting })
+}
+
+/// `a`, `a.b.0`, `group/option`, and any of them with `@package`.
+fn is_key(key: &str) -> bool {
+    let (key, package) = key.split_once('@').map_or((key, None), |(key, package)| (key, Some(package)));
+    let is_group = |key: &str| key.split('/').all(|part| is_name(part, ""));
+    (is_dotted(key) || is_group(key)) && package.is_none_or(is_dotted)
+}
+
+fn is_dotted(key: &str) -> bool {
+    let is_number =
+        |part: &str| part == "0" || !part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit());
+    let is_part = |part: &str| is_name(part, "$") || !part.is_empty() && is_number(part);
+    is_name(key, "$") || key.contains('.') && key.split('.').all(is_part)
+}
+
+/// A letter or `_`, and letters, digits, `_` and `-` behind it; `more` may stand anywhere.
+fn is_name(text: &str, more: &str) -> bool {
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || more.contains(c));
+    begins && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c) || more.contains(c))
 }
 
 #[cfg(test)]
@@ -88,11 +107,16 @@ mod tests {
         assert_eq!(one("+a.b='x, y'"), "Add a.b x, y");
         assert_eq!(one("++a=[1,{b: null}]"), "Put a [1, {'b': None}]");
         assert_eq!(one("a="), "Change a ");
+        assert_eq!(one("a.0.$b-c= 1 "), "Change a.0.$b-c 1");
+        assert_eq!(one("group/option@package=x"), "Change group/option@package x");
         assert!(matches!(
             parse("~net.act").unwrap(),
             Override { action: Action::Remove, setting: Setting::None, .. }
         ));
-        for wrong in ["lr", "=1", "a b=1", "a=[1", "a=}", "a='x", "a..b=1", "a=1)", "a=b=c"] {
+        for wrong in [
+            "lr", "=1", "a b=1", "a=[1", "a=}", "a='x", "a..b=1", "a=1)", "a=b=c", " a=1", "a =1", "a[0]=1",
+            "0=1", "ü=1", "a=ü", "a/b.c=1",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

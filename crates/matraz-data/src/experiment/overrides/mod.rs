@@ -2,7 +2,10 @@
 //! sweeps, which stand for several values (`lr=1,2`, `range(1,5)`, `choice(a,b)`).
 
 mod apply;
+mod function;
 mod grammar;
+mod interpolate;
+mod python;
 mod toml;
 mod value;
 mod yaml;
@@ -46,11 +49,14 @@ pub fn is_sweep(changes: &Changes) -> Result<bool> {
     Ok(false)
 }
 
-/// The changes of each experiment that the sweeps make: all combinations, the last one varying first.
+/// The changes of each experiment that the sweeps make: all combinations, the last one varying first. Of several changes
+/// of one key the last one counts.
 pub fn combinations(changes: &Changes) -> Result<Vec<Changes>> {
     let mut all = vec![Changes::new()];
     for (file, texts) in changes {
-        for text in texts {
+        let key = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
+        let last: IndexMap<String, &String> = texts.iter().map(|text| (key(text), text)).collect();
+        for text in last.into_values() {
             let options = match grammar::parse(text)?.setting {
                 Setting::Many(values) => {
                     let key = text.split_once('=').map_or(text.as_str(), |(key, _)| key);
@@ -83,9 +89,6 @@ fn changed_file(path: &Path, texts: &[String], cwd: &Path) -> Result<(PathBuf, S
         ExperimentError::BadParamsFile { file: relative(path, cwd), reason: reason.to_owned() }.into()
     };
     let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase()).unwrap_or_default();
-    if suffix == "py" {
-        return Err(refuse("Python files can be read and not written"));
-    }
     let before =
         matraz_base::file::read_if_present(path).map_err(Error::io("read", path))?.unwrap_or_default();
     let Value::Map(old) = params::parse(path, &before)? else {
@@ -95,12 +98,13 @@ fn changed_file(path: &Path, texts: &[String], cwd: &Path) -> Result<(PathBuf, S
     for text in texts {
         apply::apply(&mut new, &grammar::parse(text)?)?;
     }
-    let new = match new {
+    let new = match interpolate::resolved(&new).map_err(|reason| refuse(&reason))? {
         Value::Map(map) => map,
         _ => Map::new(),
     };
     let text = match suffix.as_str() {
         "json" => matraz_base::value::python_json(&Value::Map(new), false),
+        "py" => python::edit(&before, &new).map_err(|reason| refuse(&reason))?,
         "toml" => toml::edit(&before, &new).map_err(|reason| refuse(&reason))?,
         _ => yaml::rewrite(&before, &new),
     };

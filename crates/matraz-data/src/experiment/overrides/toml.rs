@@ -1,7 +1,7 @@
 //! Changes in TOML files that keep comments and layout.
 
 use matraz_base::{Map, Value};
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike};
 
 /// The text with the values of `new`. The error says what cannot be written.
 pub fn edit(text: &str, new: &Map) -> Result<String, String> {
@@ -32,7 +32,7 @@ fn table(table: &mut dyn TableLike, new: &Map) -> Result<(), String> {
                     }
                     *new.decor_mut() = old.decor().clone();
                     *item = Item::Value(new);
-                } else if !item.is_array_of_tables() {
+                } else if !item.as_array_of_tables().is_some_and(|tables| is_same(tables, value)) {
                     *item = fresh(value)?;
                 }
             }
@@ -60,12 +60,40 @@ fn same(old: &toml_edit::Value, new: &toml_edit::Value) -> bool {
 }
 
 fn fresh(value: &Value) -> Result<Item, String> {
-    let Value::Map(map) = value else { return scalar(value).map(Item::Value) };
+    match value {
+        Value::Map(map) => fresh_table(map).map(Item::Table),
+        Value::List(items) if !items.is_empty() && items.iter().all(|item| matches!(item, Value::Map(_))) => {
+            let mut tables = ArrayOfTables::new();
+            for item in items {
+                if let Value::Map(map) = item {
+                    tables.push(fresh_table(map)?);
+                }
+            }
+            Ok(Item::ArrayOfTables(tables))
+        }
+        value => scalar(value).map(Item::Value),
+    }
+}
+
+fn fresh_table(map: &Map) -> Result<Table, String> {
     let mut table = Table::new();
+    // The heading of a table that only holds tables says nothing.
+    table.set_implicit(!map.is_empty() && map.values().all(|value| matches!(value, Value::Map(_))));
     for (key, value) in map {
         table.insert(key, fresh(value)?);
     }
-    Ok(Item::Table(table))
+    Ok(table)
+}
+
+/// Whether tables in a row hold just these values.
+fn is_same(tables: &ArrayOfTables, value: &Value) -> bool {
+    let Value::List(items) = value else { return false };
+    tables.len() == items.len()
+        && tables.iter().zip(items).all(|(table, item)| {
+            let Value::Map(map) = item else { return false };
+            let mut copy = table.clone();
+            self::table(&mut copy, map).is_ok() && copy.to_string() == table.to_string()
+        })
 }
 
 fn scalar(value: &Value) -> Result<toml_edit::Value, String> {
@@ -115,6 +143,14 @@ mod tests {
         section.insert("new".into(), Value::Bool(true));
         let after = edit(text, &new).unwrap();
         assert_eq!(after, "# t\ntop = 3 # one\nlist = [1, 2]\n[sec]\nkey = \"w\" # kk\nnew = true\n");
+        let Value::Map(added) = params::parse(Path::new("p.yaml"), "q: {r: {s: hi}}\narr: [{y: 3}]").unwrap()
+        else {
+            panic!()
+        };
+        let text = "a = 1\n\n[[arr]]\ny = 1\n\n[[arr]]\ny = 2\n";
+        let mut more = added.clone();
+        more.insert("a".into(), Value::Int(1));
+        assert_eq!(edit(text, &more).unwrap(), "a = 1\n\n[[arr]]\ny = 3\n\n[q.r]\ns = \"hi\"\n");
         new.insert("none".into(), Value::Null);
         assert!(edit(text, &new).is_err());
     }

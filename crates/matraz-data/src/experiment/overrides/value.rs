@@ -1,8 +1,9 @@
 //! Values of overrides: plain words with the types that they look like, quoted texts, lists, mappings, and the functions
 //! that stand for several values.
 
-use matraz_base::value::python_float;
 use matraz_base::{Map, Value};
+
+use super::function::{self, Argument};
 
 /// What stands behind the `=`.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,9 +178,6 @@ impl Parser<'_> {
 
     fn plain(&mut self) -> Result<Value, String> {
         let (text, escaped) = self.word(",]}[{()=")?;
-        if text.contains("${") {
-            return Err("`${…}` is not supported here".into());
-        }
         Ok(if escaped { Value::Str(text) } else { typed(&text) })
     }
 
@@ -198,10 +196,13 @@ impl Parser<'_> {
                     out.extend(self.peek());
                     self.at += 1;
                 }
-                '!' | '"' | '\'' | '#' | '&' | ';' | '<' | '>' | '^' | '`' | '~' => {
-                    return Err(format!("`{c}` needs quotes"));
+                '$' if self.peek() == Some('{') => {
+                    let end = self.text[self.at..].find('}').ok_or("a `${` is open at the end")?;
+                    out.push_str(&self.text[self.at - 1..=self.at + end]);
+                    self.at += end + 1;
                 }
-                c => out.push(c),
+                c if c.is_ascii_alphanumeric() || "_/-\\+.$%*@?|: \t".contains(c) => out.push(c),
+                c => return Err(format!("`{c}` needs quotes")),
             }
         }
         Ok((out.trim().to_owned(), escaped))
@@ -209,22 +210,21 @@ impl Parser<'_> {
 
     /// A function, behind its opening bracket.
     fn call(&mut self, name: &str) -> Result<Element, String> {
-        let mut values: Vec<(Value, String)> = Vec::new();
-        let mut named: Vec<(String, Value)> = Vec::new();
+        self.deeper()?;
+        let mut arguments = Vec::new();
         if !self.eat(')') {
             loop {
                 self.skip_space();
                 let rest = &self.text[self.at..];
                 let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-                if end > 0 && rest[end..].starts_with('=') {
-                    let key = rest[..end].to_owned();
-                    self.at += end + 1;
-                    named.push((key, self.value()?));
-                } else {
-                    let start = self.at;
-                    let value = self.value()?;
-                    values.push((value, self.text[start..self.at].trim().to_owned()));
-                }
+                let is_named = end > 0 && rest[end..].starts_with('=');
+                let key = is_named.then(|| rest[..end].to_owned());
+                self.at += key.as_ref().map_or(0, |key| key.len() + 1);
+                self.skip_space();
+                let start = self.at;
+                let element = self.element()?;
+                let text = self.text[start..self.at].trim().to_owned();
+                arguments.push(Argument { key, element, text });
                 if self.eat(')') {
                     break;
                 }
@@ -233,91 +233,12 @@ impl Parser<'_> {
                 }
             }
         }
-        let argument = |at: usize, key: &str| {
-            let by_name = named.iter().find(|(name, _)| name == key).map(|(_, value)| value);
-            by_name.or_else(|| values.get(at).map(|(value, _)| value))
-        };
-        match name {
-            "choice" if values.is_empty() => Err("`choice` needs values".into()),
-            "choice" => Ok(Element::Many(values.into_iter().map(|(_, text)| text).collect())),
-            "range" => {
-                let number = |value: Option<&Value>| match value {
-                    None => Ok(None),
-                    Some(value @ (Value::Int(_) | Value::Float(_))) => Ok(Some(value.clone())),
-                    Some(other) => Err(format!("`range` takes numbers, not `{other}`")),
-                };
-                let (start, stop) = match (number(argument(0, "start"))?, number(argument(1, "stop"))?) {
-                    (Some(stop), None) => (Value::Int(0), stop),
-                    (start, Some(stop)) => (start.unwrap_or(Value::Int(0)), stop),
-                    (None, None) => return Err("`range` needs an end".into()),
-                };
-                range(&start, &stop, &number(argument(2, "step"))?.unwrap_or(Value::Int(1)))
-                    .map(Element::Many)
-            }
-            "int" | "float" | "str" | "bool" => {
-                let (value, _) =
-                    values.into_iter().next().ok_or_else(|| format!("`{name}` needs a value"))?;
-                cast(name, &value).map(Element::One)
-            }
-            "glob" => Err(format!("Glob override '{}' is not supported.", self.text)),
-            "interval" => Err("`interval` stands for no number of values; use `range` or `choice`".into()),
-            other => Err(format!("the function `{other}` is not known")),
-        }
+        self.depth -= 1;
+        function::evaluate(name, arguments).map_err(|reason| match name {
+            "glob" => format!("Glob override '{}' is not supported.", self.text),
+            _ => reason,
+        })
     }
-}
-
-fn cast(name: &str, value: &Value) -> Result<Value, String> {
-    let fail = || format!("`{value}` is no {name}");
-    match (name, value) {
-        ("str", value) => Ok(Value::Str(value.to_string())),
-        ("int", Value::Bool(truth)) => Ok(Value::Int(i64::from(*truth))),
-        ("int", Value::Float(x)) => Ok(Value::Int(x.trunc() as i64)),
-        ("int", value) => value.to_string().trim().parse().map(Value::Int).map_err(|_| fail()),
-        ("float", Value::Bool(truth)) => Ok(Value::Float(f64::from(u8::from(*truth)))),
-        ("float", value) => value.to_string().trim().parse().map(Value::Float).map_err(|_| fail()),
-        ("bool", Value::Str(text)) => match text.to_lowercase().as_str() {
-            "true" => Ok(Value::Bool(true)),
-            "false" => Ok(Value::Bool(false)),
-            _ => Err(fail()),
-        },
-        ("bool", value) => {
-            Ok(Value::Bool(value.as_f64().is_some_and(|x| x != 0.0) || *value == Value::Bool(true)))
-        }
-        _ => Err(fail()),
-    }
-}
-
-/// More experiments than anybody wants from one command.
-const MOST: usize = 100_000;
-
-/// The numbers from `start` up to `stop`, which is not among them.
-fn range(start: &Value, stop: &Value, step: &Value) -> Result<Vec<String>, String> {
-    let real = |value: &Value| value.as_f64().unwrap_or(0.0);
-    if real(step) == 0.0 {
-        return Err("the step of a `range` cannot be 0".into());
-    }
-    let mut values = Vec::new();
-    if let (Value::Int(start), Value::Int(stop), Value::Int(step)) = (start, stop, step) {
-        let mut next = *start;
-        while (*step > 0 && next < *stop) || (*step < 0 && next > *stop) {
-            values.push(next.to_string());
-            if values.len() > MOST {
-                return Err("the `range` has too many values".into());
-            }
-            next += step;
-        }
-    } else {
-        let (start, stop, step) = (real(start), real(stop), real(step));
-        let mut next = start;
-        while (step > 0.0 && next < stop) || (step < 0.0 && next > stop) {
-            values.push(python_float(next));
-            if values.len() > MOST {
-                return Err("the `range` has too many values".into());
-            }
-            next += step;
-        }
-    }
-    if values.is_empty() { Err("the `range` has no values".into()) } else { Ok(values) }
 }
 
 /// The value that a plain word looks like.

@@ -281,7 +281,15 @@ fn flow(value: &Value, node: Option<&Node>, text: &str) -> String {
             format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         Value::List(items) => {
-            let items: Vec<String> = items.iter().map(|item| flow(item, None, text)).collect();
+            // A mapping of one entry stands in a list without its braces.
+            let item = |item: &Value| match item {
+                Value::Map(map) if map.len() == 1 => {
+                    let written = flow(item, None, text);
+                    written[1..written.len() - 1].to_owned()
+                }
+                item => flow(item, None, text),
+            };
+            let items: Vec<String> = items.iter().map(item).collect();
             format!("[{}]", items.join(", "))
         }
         leaf => match node {

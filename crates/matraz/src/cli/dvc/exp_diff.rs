@@ -4,7 +4,7 @@ use matraz_base::Failure;
 use matraz_data::experiment::diff;
 
 use super::exp::caught;
-use super::metrics_diff::Layout;
+use super::metrics_diff::{Layout, Look};
 use super::metrics_show::chosen;
 use super::project::open_to_read;
 use crate::app::App;
@@ -25,15 +25,8 @@ pub struct Args {
     /// Only parameters that stages read
     #[arg(long)]
     param_deps: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    /// Print Markdown tables
-    #[arg(long)]
-    md: bool,
-    /// Without the files
-    #[arg(long)]
-    no_path: bool,
+    #[command(flatten)]
+    look: Look,
     /// Round metrics to this many decimals
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     precision: Option<i32>,
@@ -47,24 +40,17 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 fn compare(args: &Args, app: &App, repo: &matraz_data::Repo) -> Result<Exit, Failure> {
     let revisions = [args.a_rev.as_str(), args.b_rev.as_str()];
     let Some(report) = diff::diff(repo, revisions, args.all, args.param_deps)? else {
-        if args.json {
+        if args.look.json {
             app.out.result("{}");
         }
         return Ok(Exit::OK);
     };
-    let layout = |title, precision| Layout {
-        title,
-        json: args.json,
-        markdown: args.md,
-        path: !args.no_path,
-        change: true,
-        precision,
-    };
+    let layout = |title, precision| Layout { title, look: args.look, change: true, precision };
     // The paths are relative to the project already.
     let root = std::path::Path::new("");
     let metrics = layout("Metric", Some(chosen(args.precision))).render(&report.metrics, revisions, root);
     let params = layout("Param", None).render(&report.params, revisions, root);
-    match args.json {
+    match args.look.json {
         true => app.out.result(&format!(
             "{{\"metrics\": {}, \"params\": {}}}",
             metrics.trim_end(),

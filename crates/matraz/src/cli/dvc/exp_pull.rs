@@ -2,10 +2,10 @@
 
 use matraz_base::{Failure, Progress};
 use matraz_data::Error;
-use matraz_data::experiment::transfer::{self, Request};
+use matraz_data::experiment::transfer;
 
-use super::exp::{Selection, quoted};
-use super::exp_push::DataArgs;
+use super::exp::quoted;
+use super::exp_push::Travel;
 use super::project::{Project, warn_of_corrupted};
 use super::push::{warn_of_failed, warn_of_missing};
 use crate::app::App;
@@ -14,31 +14,14 @@ use crate::exit::Exit;
 /// Bring experiments and their data from another git repository
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The other repository: a name of git's remotes, or an address
-    git_remote: String,
-    /// Experiments [default: all that started from HEAD]
-    experiment: Vec<String>,
     #[command(flatten)]
-    selection: Selection,
-    /// Replace others of the same name
-    #[arg(short, long)]
-    force: bool,
-    /// Without data
-    #[arg(long)]
-    no_cache: bool,
-    #[command(flatten)]
-    data: DataArgs,
+    travel: Travel,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let project = Project::open(app)?.with_threads(args.data.jobs);
-    let request = Request {
-        git_remote: args.git_remote.clone(),
-        names: args.experiment,
-        baselines: args.selection.baselines(),
-        force: args.force,
-    };
-    let report = transfer::pull_references(&project.repo, &request)?;
+    let args = args.travel;
+    let project = Project::open(app)?.with_threads(args.jobs);
+    let report = transfer::pull_references(&project.repo, &args.request())?;
     if !report.diverged.is_empty() {
         let names: Vec<String> = report.diverged.iter().map(|one| one.reference.name.clone()).collect();
         app.out.warn(&format!(
@@ -49,14 +32,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     }
     let mut failure = None;
     if !args.no_cache {
-        let got = transfer::pull_data(
-            &project.repo,
-            &report,
-            &args.data.data(),
-            &app.cwd,
-            &app.out,
-            &app.interrupt,
-        );
+        let data = args.data();
+        let got = transfer::pull_data(&project.repo, &report, &data, &app.cwd, &app.out, &app.interrupt);
         match got {
             Ok(got) => {
                 warn_of_corrupted(app, &got.corrupted);

@@ -17,8 +17,15 @@ use crate::project::text;
 /// Send experiments and their data to another git repository
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    #[command(flatten)]
+    travel: Travel,
+}
+
+/// What travels between two git repositories, and how: the same for both directions.
+#[derive(clap::Args, Debug)]
+pub struct Travel {
     /// The other repository: a name of git's remotes, or an address
-    git_remote: String,
+    pub git_remote: String,
     /// Experiments [default: all that started from HEAD]
     experiment: Vec<String>,
     #[command(flatten)]
@@ -28,14 +35,7 @@ pub struct Args {
     force: bool,
     /// Without data
     #[arg(long)]
-    no_cache: bool,
-    #[command(flatten)]
-    data: DataArgs,
-}
-
-/// Options for the data of experiments.
-#[derive(clap::Args, Debug)]
-pub struct DataArgs {
+    pub no_cache: bool,
     /// The remote of data [default: that of the settings]
     #[arg(short, long, value_name = "NAME")]
     remote: Option<String>,
@@ -50,33 +50,32 @@ pub struct DataArgs {
     no_run_cache: bool,
 }
 
-impl DataArgs {
-    /// What they mean.
+impl Travel {
+    /// The experiments that are meant.
+    pub fn request(&self) -> Request {
+        Request {
+            git_remote: self.git_remote.clone(),
+            names: self.experiment.clone(),
+            baselines: self.selection.baselines(),
+            force: self.force,
+        }
+    }
+
+    /// How their data travel.
     pub fn data(&self) -> Data {
         Data { remote: self.remote.clone(), run_cache: self.run_cache && !self.no_run_cache }
     }
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    let project = Project::open(app)?.with_threads(args.data.jobs);
-    let request = Request {
-        git_remote: args.git_remote.clone(),
-        names: args.experiment.clone(),
-        baselines: args.selection.baselines(),
-        force: args.force,
-    };
-    let report = transfer::push_references(&project.repo, &request)?;
+    let args = args.travel;
+    let project = Project::open(app)?.with_threads(args.jobs);
+    let report = transfer::push_references(&project.repo, &args.request())?;
     let mut uploaded = 0;
     let mut failure = None;
     if !args.no_cache {
-        let sent = transfer::push_data(
-            &project.repo,
-            &report,
-            &args.data.data(),
-            &app.cwd,
-            &app.out,
-            &app.interrupt,
-        );
+        let data = args.data();
+        let sent = transfer::push_data(&project.repo, &report, &data, &app.cwd, &app.out, &app.interrupt);
         match sent {
             Ok(sent) => {
                 warn_of_corrupted(app, &sent.corrupted);
@@ -93,7 +92,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             Err(error) => failure = Some(error),
         }
     }
-    tell(&report, &args, app);
+    tell(&report, &args.git_remote, app);
     if let Some(summary) = summary(&[("uploaded", uploaded)]) {
         app.out.line(&summary);
     }
@@ -131,10 +130,9 @@ pub fn auto_push(app: &App, repo: &Repo, finished: &Finished) {
     }
 }
 
-fn tell(report: &transfer::Report, args: &Args, app: &App) {
+fn tell(report: &transfer::Report, remote: &str, app: &App) {
     let names =
         |some: &[Experiment]| joined(&some.iter().map(|one| one.reference.name.clone()).collect::<Vec<_>>());
-    let remote = &args.git_remote;
     if !report.diverged.is_empty() {
         app.out.error(&format!(
             "Local experiment {} has diverged from remote experiment with the same name.\n\

@@ -65,7 +65,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     }
     let request = Request {
         cwd: app.cwd.clone(),
-        name: args.name.clone(),
+        // A name without letters is none.
+        name: args.name.clone().filter(|name| !name.is_empty()),
         force: args.stages.force,
         changes,
         targets: args.stages.targets.clone(),

@@ -40,7 +40,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let project = Project::open(app)?;
     let request = Request {
         targets: args.targets,
-        name: args.name,
+        name: args.name.filter(|name| !name.is_empty()),
         recursive: args.recursive,
         force: args.force,
         include_untracked: args.include_untracked,

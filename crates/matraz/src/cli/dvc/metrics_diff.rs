@@ -34,15 +34,8 @@ pub struct Args {
     /// Unchanged metrics too
     #[arg(long)]
     all: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    /// Print a Markdown table
-    #[arg(long)]
-    md: bool,
-    /// Without the files
-    #[arg(long)]
-    no_path: bool,
+    #[command(flatten)]
+    look: Look,
     /// Round to this many decimals
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     precision: Option<i32>,
@@ -55,16 +48,24 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         Ok(metrics::load_at(snapshot, &targets)?.into_iter().map(|file| (file.path, file.values)).collect())
     };
     let differences = compare(&repo, app, [&args.a_rev, &args.b_rev], args.all, &load)?;
-    let layout = Layout {
-        title: "Metric",
-        json: args.json,
-        markdown: args.md,
-        path: !args.no_path,
-        change: true,
-        precision: Some(chosen(args.precision)),
-    };
+    let layout =
+        Layout { title: "Metric", look: args.look, change: true, precision: Some(chosen(args.precision)) };
     app.out.raw(&layout.render(&differences, [&args.a_rev, &args.b_rev], &app.cwd));
     Ok(Exit::OK)
+}
+
+/// How differences are to look.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Look {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print Markdown
+    #[arg(long)]
+    pub md: bool,
+    /// Without the files
+    #[arg(long)]
+    pub no_path: bool,
 }
 
 /// Reads the files of one moment.
@@ -116,12 +117,8 @@ pub fn tell_failed(revisions: &[&str], app: &App) {
 pub struct Layout {
     /// What the names name.
     pub title: &'static str,
-    /// As JSON.
-    pub json: bool,
-    /// As a Markdown table.
-    pub markdown: bool,
-    /// With the files.
-    pub path: bool,
+    /// The notation.
+    pub look: Look,
     /// With the difference of numbers.
     pub change: bool,
     /// Decimals of floats; none: as they are.
@@ -131,10 +128,11 @@ pub struct Layout {
 impl Layout {
     /// The text, with its final newline.
     pub fn render(&self, differences: &Differences, revisions: [&str; 2], cwd: &Path) -> String {
-        if self.json {
+        if self.look.json {
             return format!("{}\n", python_json(&as_value(differences, cwd), false));
         }
-        let mut headers: Vec<String> = if self.path { vec!["Path".into()] } else { Vec::new() };
+        let with_path = !self.look.no_path;
+        let mut headers: Vec<String> = if with_path { vec!["Path".into()] } else { Vec::new() };
         headers.extend([self.title.into(), revisions[0].into(), revisions[1].into()]);
         if self.change {
             headers.push("Change".into());
@@ -142,7 +140,7 @@ impl Layout {
         let mut rows = Vec::new();
         for (path, names) in differences {
             for (name, delta) in names {
-                let mut row = if self.path { vec![relative(path, cwd)] } else { Vec::new() };
+                let mut row = if with_path { vec![relative(path, cwd)] } else { Vec::new() };
                 row.extend([
                     name.clone(),
                     cell(&delta.old, self.precision),
@@ -154,7 +152,7 @@ impl Layout {
                 rows.push(row);
             }
         }
-        match (self.markdown, rows.is_empty()) {
+        match (self.look.md, rows.is_empty()) {
             (true, _) => format!("{}\n", table::github(&headers, &rows)),
             (false, true) => String::new(),
             (false, false) => format!("{}\n", table::plain(&headers, &rows)),

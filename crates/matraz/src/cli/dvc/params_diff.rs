@@ -8,7 +8,7 @@ use matraz_data::compare::params;
 use matraz_data::stage::address::join;
 use matraz_data::{Repo, Result};
 
-use super::metrics_diff::{Layout, compare};
+use super::metrics_diff::{Layout, Look, compare};
 use crate::app::App;
 use crate::exit::Exit;
 use crate::names::Grammar;
@@ -31,15 +31,8 @@ pub struct Args {
     /// Only what stages read
     #[arg(long)]
     deps: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    /// Print a Markdown table
-    #[arg(long)]
-    md: bool,
-    /// Without the files
-    #[arg(long)]
-    no_path: bool,
+    #[command(flatten)]
+    look: Look,
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
@@ -52,14 +45,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         Ok(files.into_iter().map(|file| (file.path, file.values)).collect())
     };
     let differences = compare(&repo, app, [&args.a_rev, &args.b_rev], args.all, &load)?;
-    let layout = Layout {
-        title: "Param",
-        json: args.json,
-        markdown: args.md,
-        path: !args.no_path,
-        change: false,
-        precision: None,
-    };
+    let layout = Layout { title: "Param", look: args.look, change: false, precision: None };
     app.out.raw(&layout.render(&differences, [&args.a_rev, &args.b_rev], &app.cwd));
     Ok(Exit::OK)
 }

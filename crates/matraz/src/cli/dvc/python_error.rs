@@ -5,6 +5,7 @@ use std::path::Path;
 use matraz_base::{Map, Value};
 use matraz_data::Error;
 use matraz_data::stage::address::relative;
+use matraz_data::stage::{LOCK_FILE, PIPELINE_FILE};
 
 /// The entries `type` and `msg`; paths are shown relative to `base`.
 pub fn encoded(error: &Error, base: &Path) -> Map {
@@ -35,6 +36,7 @@ pub fn describe(error: &Error, base: &Path) -> (&'static str, String) {
                 Some("json") => ("JSONFileCorruptedError", "JSON"),
                 Some("toml") => ("TOMLFileCorruptedError", "TOML"),
                 Some("py") => ("PythonFileCorruptedError", "Python"),
+                _ if is_stage_file(&place.path) => ("YAMLSyntaxError", "YAML"),
                 _ => ("YAMLFileCorruptedError", "YAML"),
             };
             (kind, format!("unable to read: '{}', {format} file structure is corrupted", shown(&place.path)))
@@ -77,4 +79,10 @@ pub fn describe(error: &Error, base: &Path) -> (&'static str, String) {
         ),
         other => ("DvcException", other.to_string()),
     }
+}
+
+/// Whether DVC reads the file with the parser whose errors show the place.
+fn is_stage_file(path: &Path) -> bool {
+    let is_data = path.extension().is_some_and(|suffix| suffix == "dvc");
+    is_data || path.ends_with(PIPELINE_FILE) || path.ends_with(LOCK_FILE)
 }

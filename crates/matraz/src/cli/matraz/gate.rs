@@ -2,6 +2,7 @@
 
 use matraz_base::{Explain, Failure, Kind, Progress};
 use matraz_loop::gate::{self, Past};
+use matraz_loop::model_digest::Digests;
 use matraz_loop::run::Runs;
 use matraz_ship::gate::{Rule, Verdict};
 use serde_json::json;
@@ -57,7 +58,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     };
     let report = gate::judge(&past, &run, rules)?;
     if asked.is_empty() {
-        match gate::keep(&past, &run, &report) {
+        match gate::keep(&past, &run, &report, &mut Digests::new(&tracker)) {
             // A verdict counts also where it cannot be written down.
             Err(error) if error.kind() == Kind::Denied => {
                 app.out.warn(&format!("the verdict is not kept with the run: {error}"));

@@ -21,16 +21,9 @@ fn columns() -> [Column; 4] {
 fn rows(report: &Report) -> Vec<Vec<String>> {
     let row = |row: &Row| {
         let value = row.value.map_or_else(|| "-".into(), figure);
-        vec![name(row), value, row.verdict.word().into(), row.reason.clone()]
+        vec![row.name(), value, row.verdict.word().into(), row.reason.clone()]
     };
     report.rules.iter().map(row).collect()
-}
-
-/// The rule, and what of it the row is about when that is only a part.
-fn name(row: &Row) -> String {
-    let metric = if row.rule.starts_with(&row.metric) { String::new() } else { format!(": {}", row.metric) };
-    let slice = row.slice.as_ref().map(|slice| format!(" [{slice}]")).unwrap_or_default();
-    format!("{}{metric}{slice}", row.rule)
 }
 
 fn sum(report: &Report) -> &'static str {
@@ -55,7 +48,7 @@ pub fn junit(report: &Report, run: &str) -> String {
         ),
     ];
     for row in &report.rules {
-        let name = escaped(&name(row));
+        let name = escaped(&row.name());
         let reason = escaped(&row.reason);
         lines.push(match row.verdict {
             Verdict::Pass => format!(

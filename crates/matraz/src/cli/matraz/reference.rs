@@ -12,7 +12,7 @@ use crate::cli::CommandLine;
 use crate::cli::{dvc, mlflow};
 use crate::env;
 use crate::exit::Exit;
-use crate::names;
+use crate::{names, server};
 
 /// Write the reference pages of this program
 #[derive(clap::Args, Debug)]
@@ -39,7 +39,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     save(&docs.join("commands.md"), &commands())?;
     save(&docs.join("environment.md"), &environment())?;
     save(&docs.join("parity.md"), &parity())?;
-    save(&docs.join("openapi.json"), &(matraz_track::api::router::document() + "\n"))?;
+    save(&docs.join("openapi.json"), &(server::document() + "\n"))?;
     Ok(Exit::OK)
 }
 
@@ -141,8 +141,7 @@ fn parity() -> String {
     tool(&mut page, "DVC", dvc::Cli::command(), dvc::Cli::not_yet());
     tool(&mut page, "MLflow", mlflow::Cli::command(), mlflow::Cli::not_yet());
     page.push_str("\n## REST routes\n\nThe whole document: [openapi.json](openapi.json).\n\n");
-    let document: serde_json::Value =
-        serde_json::from_str(&matraz_track::api::router::document()).unwrap_or_default();
+    let document: serde_json::Value = serde_json::from_str(&server::document()).unwrap_or_default();
     for (path, methods) in document.get("paths").and_then(|paths| paths.as_object()).into_iter().flatten() {
         let methods: Vec<String> =
             methods.as_object().into_iter().flatten().map(|(method, _)| method.to_uppercase()).collect();

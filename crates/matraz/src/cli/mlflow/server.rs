@@ -107,7 +107,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             _ => server::ui::serve(request).await,
         };
         let app_pages = service.guard(axum::Router::new().fallback(pages));
-        let router = service.router().merge(server::lineage::routes(&service)).fallback_service(app_pages);
+        let router = service.router_with(server::lineage::routes(service.router()));
+        let router = router.fallback_service(app_pages);
         let router = server::admission::guard(router);
         let router = metrics.iter().fold(router, |router, metrics| metrics.count(router));
         let certificate = match (&args.ssl_certfile, &args.ssl_keyfile) {
