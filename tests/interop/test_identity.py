@@ -97,6 +97,27 @@ def test_scripts_in_several_processes_hang_below_their_stage(scripted, program):
     assert python["version"].startswith("3.") and "mlflow" in python["packages"]
 
 
+def test_what_only_scripts_log_is_shown_of_cached_and_unchanged_stages_too(scripted):
+    report = "  report:\n    cmd: cp metrics.json report\n    deps: [metrics.json, note]\n    outs: [report]\n"
+    scripted.write("dvc.yaml", STAGES + report)
+    scripted.write("note", "1")
+    for rate in ("0.5", "0.7", "0.5"):
+        scripted.write("params.yaml", f"rate: {rate}\ndepth: 3\n")
+        scripted.matraz("repro")
+    client = store_of(scripted)
+    newest = pipeline_runs(client, "small")[-1]
+    stage = stage_runs(client, newest)["train"]
+    assert stage.data.tags["matraz.cached"] == "true"
+    for one in (newest, stage):
+        assert one.data.metrics == {"accuracy": 0.75, "part": 2}
+    # The training does not act now, and is part of the pipeline all the same.
+    scripted.write("note", "2")
+    scripted.matraz("repro")
+    newest = pipeline_runs(client, "small")[-1]
+    assert stage_runs(client, newest).keys() == {"report"}
+    assert newest.data.metrics == {"accuracy": 0.75, "part": 2}
+
+
 def test_the_same_picture_in_a_real_server(scripted, empty_real_server):
     scripted.matraz("repro", MLFLOW_TRACKING_URI=empty_real_server.url, MLFLOW_EXPERIMENT_NAME="identity")
     client = empty_real_server.client()

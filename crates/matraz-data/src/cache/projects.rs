@@ -1,6 +1,7 @@
 //! The projects that share a cache outside of their folders.
 //!
-//! A list of their roots lies beside the objects, in a place that DVC does not look at: `matraz/projects`, one a line.
+//! A list of their roots lies beside the objects, in a place that DVC does not look at: `matraz/projects`, one a line. A
+//! project that only DVC works in is not on it: nothing is written into a shared cache that its owner did not ask for.
 
 use std::fs;
 use std::io::Write;
@@ -25,12 +26,11 @@ const MARK: &str = "matraz.yaml";
 /// whoever cannot write there cannot add data either.
 pub fn register(repo: &Repo) {
     let cache = repo.cache_dir();
-    let is_own = cache.starts_with(&repo.root);
     // The work tree of an experiment lies beside the cache of its project.
     let is_private = |folder: &Path| folder.file_name().is_some_and(|name| name == ".dvc");
     let is_temporary = cache.parent().is_some_and(|above| is_private(above) && repo.root.starts_with(above));
     let is_listed = repo.places.lists_projects || repo.root.join(MARK).is_file();
-    if is_own || is_temporary || !is_listed || read(repo).contains(&repo.root) {
+    if !is_shared(repo) || is_temporary || !is_listed || read(repo).contains(&repo.root) {
         return;
     }
     let file = list_file(repo);
@@ -39,6 +39,11 @@ pub fn register(repo: &Repo) {
     let _ = fs::create_dir_all(repo.cache_dir().join("matraz"))
         .and_then(|()| fs::OpenOptions::new().create(true).append(true).open(&file))
         .and_then(|mut file| file.write_all(line.as_bytes()));
+}
+
+/// Whether the cache lies outside of the project, so that there may be others which nobody knows of.
+pub fn is_shared(repo: &Repo) -> bool {
+    !repo.cache_dir().starts_with(&repo.root)
 }
 
 fn read(repo: &Repo) -> Vec<PathBuf> {

@@ -111,6 +111,23 @@ impl RunCache {
         }
     }
 
+    /// All runs that can be read.
+    pub fn entries(&self) -> Result<Vec<LockEntry>> {
+        let mut pending = vec![self.folder.clone()];
+        let mut entries = Vec::new();
+        while let Some(path) = pending.pop() {
+            if path.is_dir() {
+                let inside = fs::read_dir(&path).map_err(Error::io("read", &path))?;
+                pending.extend(inside.flatten().map(|entry| entry.path()));
+            } else if let Ok(bytes) = fs::read(&path) {
+                let document = Document::new(&path, String::from_utf8_lossy(&bytes).into_owned());
+                let entry = document.parse().and_then(|node| lock::parse_entry(&document, &node, "a run"));
+                entries.extend(entry);
+            }
+        }
+        Ok(entries)
+    }
+
     /// Stores what a stage has in the workspace as a run, with the outputs that git keeps. Nothing happens when its runs
     /// cannot be told apart.
     pub fn remember(

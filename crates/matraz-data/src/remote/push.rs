@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use matraz_base::process::Interrupt;
 use matraz_base::progress::{Progress, Unit};
 
-use super::{Needed, RUNS, Remote, Request, seen};
+use super::{Needed, Parcel, RUNS, Remote, Request, seen};
 use crate::cache::{Cache, Corrupted, Object, Origin, Source};
+use crate::pipeline::RunCache;
 use crate::revisions::Which;
 use crate::target::TargetOptions;
 use crate::{Error, Repo, Result};
@@ -21,6 +22,9 @@ pub struct Options {
     pub remote: Option<String>,
     /// The run cache too.
     pub run_cache: bool,
+    /// What the runs in the run cache made too, as far as it is here: files that git keeps among it, without which a run
+    /// cannot be brought back elsewhere. DVC leaves it out.
+    pub run_outputs: bool,
     /// The commits whose data are pushed besides those of the workspace.
     pub which: Which,
 }
@@ -57,8 +61,14 @@ pub fn push(
         strict: false,
         cwd,
     };
-    let groups = request.parcels(repo, |_| true, progress)?;
+    let mut groups = request.parcels(repo, |_| true, progress)?;
     let mut cache = Cache::open(repo);
+    if options.run_cache && options.run_outputs {
+        let made = outputs_of_runs(repo, &cache)?;
+        if !made.is_empty() {
+            groups.entry(None).or_default().extend(made);
+        }
+    }
     let mut report = Report::default();
     if options.run_cache {
         report.pushed += push_runs(repo, &Remote::find(repo, options.remote.as_deref())?)?;
@@ -140,6 +150,21 @@ fn copy_up(
     report.corrupted.extend(intake.corrupted);
     report.failed.extend(intake.failed);
     Ok(arrived)
+}
+
+/// What the runs of the run cache made and the cache still has.
+fn outputs_of_runs(repo: &Repo, cache: &Cache) -> Result<Vec<Parcel>> {
+    let mut parcels = Vec::new();
+    for entry in RunCache::open(repo).entries()? {
+        for out in entry.outs {
+            let Some(digest) = out.digest else { continue };
+            let object = Object { digest, legacy: out.legacy };
+            if cache.path(&object).is_file() {
+                parcels.push(Parcel { path: PathBuf::from(out.path), object, part: String::new() });
+            }
+        }
+    }
+    Ok(parcels)
 }
 
 /// Copies the entries of the run cache that the remote does not have.

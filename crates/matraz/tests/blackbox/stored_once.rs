@@ -125,7 +125,13 @@ fn two_projects_share_a_cache_and_neither_removes_what_is_the_others() {
     let dry = w.matraz(&["gc", "-w", "--dry", "--json"]).succeeds().json();
     assert_eq!(dry["objects"], 1, "{dry}");
     assert!(dry["kept"][0]["why"].as_str().unwrap().contains("other"), "{dry}");
-    w.matraz(&["gc", "-w", "-f", "--delete"]).succeeds();
+    // Somebody may use the cache by DVC alone: nothing is removed for good unless the others are named.
+    w.matraz(&["gc", "-w", "-f", "--delete"]).ends_with(5).says(&["outside of the project", "-p"]);
+    w.matraz(&["gc", "-w", "-f"]).succeeds().says(&["by DVC alone"]).prints(&["Moved 1 objects"]);
+    w.matraz(&["gc", "--undo"]).succeeds();
+    w.matraz(&["gc", "-w", "-f", "--delete", "-p", other.to_str().unwrap()])
+        .succeeds()
+        .prints(&["Removed 1"]);
     std::fs::remove_file(other.join("theirs")).unwrap();
     there(&["checkout"]).succeeds();
     assert_eq!(std::fs::read_to_string(other.join("theirs")).unwrap(), "theirs\n");

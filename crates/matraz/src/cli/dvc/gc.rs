@@ -69,7 +69,7 @@ pub struct Args {
     jobs: Option<usize>,
     /// Keep what these projects use, too: for caches and remotes that are shared
     #[arg(short, long, value_name = "DIR", num_args = 0..)]
-    projects: Vec<String>,
+    pub projects: Vec<String>,
     /// Only say what would be removed
     #[arg(long)]
     pub dry: bool,

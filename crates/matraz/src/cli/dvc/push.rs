@@ -9,6 +9,7 @@ use matraz_data::{Error, Repo};
 use super::project::{Project, summary, warn_of_corrupted};
 use crate::app::App;
 use crate::exit::Exit;
+use crate::names::Grammar;
 
 /// Copy data from the cache to a remote
 #[derive(clap::Args, Debug)]
@@ -88,6 +89,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         targets: TargetOptions { with_deps: args.with_deps, recursive: args.recursive },
         remote: args.remote,
         run_cache: args.run_cache && !args.no_run_cache,
+        run_outputs: app.grammar == Grammar::Matraz,
         which: args.revisions.which(),
     };
     let report = push::push(&repo, &targets, &options, &app.cwd, &app.out, &app.interrupt)?;

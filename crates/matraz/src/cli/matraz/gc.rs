@@ -4,13 +4,16 @@ use std::path::Path;
 
 use indicatif::HumanBytes;
 use jiff::Timestamp;
-use matraz_base::Failure;
+use matraz_base::{Failure, Kind, Progress};
+use matraz_data::Repo;
 use matraz_data::cache::gc::{self, Disposal, Doomed, Place, Plan};
+use matraz_data::cache::projects;
 use matraz_data::cache::trash::{self, Removal};
 use matraz_data::stage::address::relative;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::cli::CliError;
 use crate::cli::dvc::gc as shared;
 use crate::cli::dvc::project::Project;
 use crate::exit::Exit;
@@ -78,6 +81,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
 
 fn collect(args: &Args, app: &App) -> Result<Exit, Failure> {
     let dry = args.what.dry;
+    guard_shared(args, app)?;
     let Some(agreed) = shared::prepare(&args.what, dry || args.json, !args.no_runs, app)? else {
         app.out.line("Nothing was removed. Use `-f` to go on without being asked.");
         return Ok(Exit::NO);
@@ -133,6 +137,27 @@ fn collect(args: &Args, app: &App) -> Result<Exit, Failure> {
         app.out.line(&format!("Removed {amount}."));
     }
     Ok(Exit::OK)
+}
+
+/// A project that only DVC works in is on no list: on a cache that others may share, garbage goes into the trash, from which
+/// it can be brought back, unless the others are named.
+fn guard_shared(args: &Args, app: &App) -> Result<(), Failure> {
+    let repo = Repo::open(&app.cwd, &app.places())?;
+    if !projects::is_shared(&repo) || !args.what.projects.is_empty() {
+        return Ok(());
+    }
+    let cache = repo.cache_dir().display().to_string();
+    if args.delete && !args.what.dry {
+        let message = format!(
+            "the cache {cache} lies outside of the project: name the projects that share it with `-p`, or leave out \
+             `--delete`, so that `--undo` can bring everything back"
+        );
+        return Err(CliError::Refused { message, kind: Kind::Conflict }.into());
+    }
+    app.out.warn(&format!(
+        "the cache {cache} lies outside of the project; projects that use it by DVC alone are not known: name them with `-p`"
+    ));
+    Ok(())
 }
 
 fn undo(name: Option<&str>, as_json: bool, app: &App) -> Result<Exit, Failure> {
