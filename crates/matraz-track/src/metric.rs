@@ -45,6 +45,11 @@ impl Metric {
 
 /// Checks a point. `path` is empty or `metrics[3].`.
 pub(crate) fn check(path: &str, metric: &Metric) -> Result<()> {
+    if metric.dataset_name.is_some() != metric.dataset_digest.is_some() {
+        return Err(Error::invalid(
+            "Both dataset_name and dataset_digest must be provided if one is provided",
+        ));
+    }
     name::check_key(&format!("{path}name"), &metric.key)?;
     if metric.timestamp < 0 {
         return Err(Error::invalid(format!(

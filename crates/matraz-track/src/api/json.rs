@@ -122,8 +122,28 @@ pub(super) fn wrong_value(fields: &Value, path: &str, reason: &str) -> Error {
             None => break,
         }
     }
-    let reason = reason.replace("a sequence", "a list");
-    Error::invalid(format!("Invalid value {at} for parameter '{path}' supplied: {reason}.{SEE_DOCS}"))
+    // What was found is said by the value itself.
+    let reason = match reason.split_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}").replace("a sequence", "a list"),
+        None => reason.to_owned(),
+    };
+    let hint = python_type(at);
+    Error::invalid(format!(
+        "Invalid value {at} for parameter '{path}' supplied: {reason}. Hint: Value was of type '{hint}'.{SEE_DOCS}"
+    ))
+}
+
+/// How MLflow calls the type of a value.
+fn python_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
 }
 
 /// The part of a field's path before the first dot or bracket.
@@ -138,7 +158,7 @@ fn first_missing(fields: &Map<String, Value>, field: &str) -> Option<String> {
             return fields.get(outer).and_then(Value::as_object).is_none_or(|outer| absent(outer, inner));
         }
         match fields.get(name) {
-            None => !(name == "run_id" && fields.contains_key("run_uuid")),
+            None => name != "run_id" || fields.get("run_uuid").is_none_or(|value| value.as_str() == Some("")),
             Some(value) => value.as_str() == Some(""),
         }
     }
@@ -314,7 +334,11 @@ mod tests {
         for (text, want) in [
             ("{oops", "Missing value for required parameter 'run_id'."),
             (r#"{"run_id": ""}"#, "Missing value for required parameter 'run_id'."),
-            (r#"{"run_id": 5}"#, "Invalid value 5 for parameter 'run_id' supplied"),
+            (
+                r#"{"run_id": 5}"#,
+                "Invalid value 5 for parameter 'run_id' supplied: expected a string. Hint: Value was of type 'int'.",
+            ),
+            (r#"{"run_uuid": ""}"#, "Missing value for required parameter 'run_id'."),
             (r#"{"max_results": "many"}"#, "Missing value for required parameter 'run_id'."),
             (
                 r#"{"run_id": "r", "max_results": "many"}"#,

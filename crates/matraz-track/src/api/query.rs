@@ -18,10 +18,10 @@ pub fn read_query<M: Message>(query: &str) -> Result<M> {
     }
     // A query has no nested fields.
     for field in M::REQUIRED.iter().filter(|field| !field.contains('[')) {
-        let sent =
-            fields.iter().any(|(name, texts)| name == field && texts.0.iter().any(|text| !text.is_empty()));
-        let by_old_name = *field == "run_id" && fields.iter().any(|(name, _)| name == "run_uuid");
-        if !sent && !by_old_name {
+        let is_sent = |wanted: &str| {
+            fields.iter().any(|(name, texts)| name == wanted && texts.0.iter().any(|text| !text.is_empty()))
+        };
+        if !is_sent(field) && !(*field == "run_id" && is_sent("run_uuid")) {
             return Err(Error::required(field));
         }
     }

@@ -135,10 +135,12 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// The name or address of a Host header, without the port.
+/// The name or address of a Host header, without the port. An IPv6 address stands in brackets there; what does not is left
+/// as it is, colons and all, which is the name of nothing.
 fn name_of(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
+    if let Some((address, port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let is_port = port.strip_prefix(':').is_some_and(|port| port.chars().all(|c| c.is_ascii_digit()));
+        return if port.is_empty() || is_port { address } else { host };
     }
     match host.rsplit_once(':') {
         Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) && !name.contains(':') => name,
@@ -154,7 +156,9 @@ fn is_local_or_private(host: &str) -> bool {
     if let Ok(address) = name.parse::<Ipv4Addr>() {
         return address.is_private() || address == Ipv4Addr::LOCALHOST || address.is_unspecified();
     }
-    if let Ok(address) = name.parse::<Ipv6Addr>() {
+    if host.starts_with('[')
+        && let Ok(address) = name.parse::<Ipv6Addr>()
+    {
         return address.is_loopback() || address.is_unique_local();
     }
     false
@@ -165,7 +169,8 @@ fn is_local_origin(origin: &str) -> bool {
     if !matches!(scheme, "http" | "https") || rest.contains(['/', '@']) {
         return false;
     }
-    matches!(name_of(rest), "localhost" | "127.0.0.1" | "::1")
+    let name = name_of(rest);
+    matches!(name, "localhost" | "127.0.0.1") || (name == "::1" && rest.starts_with('['))
 }
 
 /// Shell-like match where `*` stands for any run of characters.
@@ -211,6 +216,10 @@ mod tests {
             ("172.16.0.1", true, false),
             ("172.32.0.1", false, false),
             ("[fd00::1]:5000", true, false),
+            ("::1", false, false),
+            ("[::1", false, false),
+            ("[::1]x", false, false),
+            ("[2001:db8::1]", false, false),
             ("8.8.8.8", false, false),
             ("10.evil.example", false, false),
             ("localhost.evil.example", false, false),
@@ -237,6 +246,7 @@ mod tests {
             ("http://localhost.evil.example", false, false),
             ("http://localhost@evil.example", false, false),
             ("null", false, false),
+            ("http://::1", false, false),
             ("https://a.lab.example", false, true),
             ("http://a.lab.example", false, false),
         ] {

@@ -36,6 +36,8 @@ pub enum Needs {
     WholeExperiment,
     /// To read all of some experiments (`experiment_ids`).
     Experiments,
+    /// To search the datasets of some experiments (`experiment_ids`). Those of all are for administrators.
+    SearchDatasets,
     /// To make something in an experiment (`experiment_id`).
     MakeIn(&'static str),
     /// To make an experiment; a place for artifacts must not be one of this server (`artifact_location`).
@@ -221,7 +223,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/2.0/mlflow/get-online-trace-details", User),
     // Evaluation datasets.
     ("POST", "/3.0/mlflow/datasets/create", MakeDataset),
-    ("POST", "/3.0/mlflow/datasets/search", Experiments),
+    ("POST", "/3.0/mlflow/datasets/search", SearchDatasets),
     ("GET", "/3.0/mlflow/datasets/{dataset_id}", Dataset(Read)),
     ("DELETE", "/3.0/mlflow/datasets/{dataset_id}", Dataset(Delete)),
     ("GET", "/3.0/mlflow/datasets/{dataset_id}/records", Dataset(Read)),

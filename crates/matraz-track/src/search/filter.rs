@@ -138,8 +138,11 @@ type Input<'t> = LocatingSlice<&'t str>;
 /// The most comparisons of a filter. Databases bound the depth of an expression (SQLite: 1000).
 const MOST_CLAUSES: usize = 200;
 
-/// Reads a filter. An empty one has no clauses.
+/// Reads a filter. An empty one has no clauses; one of blanks is a mistake, as with MLflow.
 pub fn parse(text: &str) -> Result<Vec<Clause>, Fault> {
+    if !text.is_empty() && text.trim().is_empty() {
+        return Err(Fault::new("expected a comparison, found the end".to_owned(), text.len()));
+    }
     let clauses = filter.parse(LocatingSlice::new(text)).map_err(|error| {
         let at = error.offset();
         let expected = error.inner().context().find_map(|context| match context {
@@ -371,7 +374,6 @@ mod tests {
     fn clauses() {
         for (text, want) in [
             ("", ""),
-            ("  ", ""),
             ("metrics.acc > 0.9", "metrics|acc|>|Number(0.9, false)"),
             ("metrics.acc>=1", "metrics|acc|>=|Number(1.0, true)"),
             ("metric.`a b/c` != -1.5e-3", "metric|a b/c|!=|Number(-0.0015, false)"),

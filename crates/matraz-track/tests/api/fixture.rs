@@ -96,6 +96,29 @@ impl Fixture {
         self.call_with(&format!("Basic {login}"), method, path, body).await
     }
 
+    /// A call by a user that says of which experiment its spans are.
+    pub async fn call_as_with(
+        &self,
+        user: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+        experiment: &str,
+    ) -> (StatusCode, Value) {
+        use base64::Engine as _;
+        let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{PASSWORD}"));
+        let request = Request::builder()
+            .method(method)
+            .uri(full(path))
+            .header("host", "localhost")
+            .header("authorization", format!("Basic {login}"))
+            .header("content-type", "application/json")
+            .header("x-mlflow-experiment-id", experiment)
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        self.send(request).await
+    }
+
     /// A call with an `Authorization` header.
     pub async fn call_with(
         &self,

@@ -219,3 +219,26 @@ async fn models_of_old_clients_are_noted_in_a_tag() {
             .await;
     }
 }
+
+#[tokio::test]
+async fn half_a_dataset_and_an_empty_id_are_refused() {
+    let fixture = Fixture::new().await;
+    let id = fixture.run().await;
+    for half in ["dataset_name", "dataset_digest"] {
+        let metric = json!({"key": "m", "value": 1, "timestamp": 1, half: "d"});
+        let batch = json!({"run_id": id, "metrics": [metric]});
+        fixture.refused(Method::POST, "runs/log-batch", batch, 400, INVALID).await;
+        let mut alone = metric;
+        alone["run_id"] = json!(id);
+        let message = fixture.refused(Method::POST, "runs/log-metric", alone, 400, INVALID).await;
+        assert!(message.starts_with("Both dataset_name and dataset_digest must be provided"), "{message}");
+    }
+    fixture.refused(Method::GET, "runs/get?run_uuid=", json!({}), 400, INVALID).await;
+    for (path, body) in [
+        ("runs/search", json!({"experiment_ids": ["0"], "filter": " "})),
+        ("experiments/search", json!({"max_results": 1, "filter": " "})),
+        ("logged-models/search", json!({"experiment_ids": ["0"], "filter": " "})),
+    ] {
+        fixture.refused(Method::POST, path, body, 400, INVALID).await;
+    }
+}

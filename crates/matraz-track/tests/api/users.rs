@@ -27,7 +27,7 @@ async fn grant(fixture: &Fixture, by: &str, user: &str, kind: &str, id: &str, pe
 }
 
 /// Method and pattern of every route, read from what the router says of itself.
-fn routes(router: &axum::Router) -> Vec<(Method, String)> {
+pub fn routes(router: &axum::Router) -> Vec<(Method, String)> {
     let told = format!("{router:?}");
     let mut paths: std::collections::HashMap<String, String> = std::collections::HashMap::new();
     for part in told.split("RouteId(").skip(1) {
@@ -182,6 +182,154 @@ async fn a_stranger_may_do_nothing_with_what_is_not_shared() {
         let (_, answer) = fixture.call_as("ann", method, path, body).await;
         assert_ne!(answer, json!({}), "{path}");
     }
+}
+
+/// The least level of a share that a line of the table asks for: 1 READ, 2 EDIT, 3 MANAGE, 4 no share is enough. `None` when
+/// the line is not about a thing that is shared.
+fn least_level(needs: policy::Needs) -> Option<u8> {
+    use matraz_track::auth::Action;
+    use policy::Needs::*;
+    let level = |action: Action| match action {
+        Action::Read | Action::Use => 1,
+        Action::Update => 2,
+        Action::Delete | Action::Manage => 3,
+        Action::NotDenied => 0,
+    };
+    Some(match needs {
+        Experiment(action) | NamedExperiment(action) | Run(action) | RunInQuery(action) | RunOrLoggedModel(action)
+        | LoggedModel(action) | Model(action) | Alias(action) | Version(action) | File(action) | Trace(action)
+        | Traces(action) | Assessment(action) | Dataset(action) => level(action),
+        Experiments | Runs | SearchDatasets | SearchTraces | VersionInQuery => 1,
+        MakeIn(_) | MakeLoggedModel | MakeVersion | LinkTraces | StartTrace | Spans | MakeDataset => 2,
+        Share | WholeExperiment | WholeModel | DeleteTraces => 3,
+        Admin | WorkspaceAdmin | Oneself | OneselfOrWorkspaceAdmin => 4,
+        // What all may ask, and what concerns the caller alone.
+        Nothing | User | Member | MakeExperiment | MakeModel => return None,
+    })
+}
+
+/// Things of ann's, and a request that names all of them in every field that any route reads.
+struct Things {
+    experiment: String,
+    run: String,
+    model: String,
+    trace: String,
+    dataset: String,
+    name: String,
+}
+
+impl Things {
+    async fn of_ann(fixture: &Fixture, name: &str) -> Self {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let experiment = made(fixture, "ann", "experiments/create", json!({"name": name})).await;
+        let experiment = text(&experiment["experiment_id"]);
+        let run = made(fixture, "ann", "runs/create", json!({"experiment_id": experiment})).await;
+        let run = text(&run["run"]["info"]["run_id"]);
+        let model = json!({"experiment_id": experiment, "name": "l", "source_run_id": run});
+        let model = text(&made(fixture, "ann", "logged-models", model).await["model"]["info"]["model_id"]);
+        made(fixture, "ann", "registered-models/create", json!({"name": name})).await;
+        let version = json!({"name": name, "source": format!("models:/{model}"), "model_id": model, "run_id": run});
+        made(fixture, "ann", "model-versions/create", version).await;
+        let trace = format!("tr-{name}");
+        let place = json!({"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}});
+        let info = json!({"trace_id": trace, "trace_location": place, "request_time": "2026-01-02T03:04:05Z"});
+        made(fixture, "ann", "/api/3.0/mlflow/traces", json!({"trace": {"trace_info": info}})).await;
+        let dataset = json!({"name": name, "experiment_ids": [experiment]});
+        let dataset = made(fixture, "ann", "/api/3.0/mlflow/datasets/create", dataset).await;
+        let dataset = text(&dataset["dataset"]["dataset_id"]);
+        Self { experiment, run, model, trace, dataset, name: name.to_owned() }
+    }
+
+    fn body(&self) -> Value {
+        let Self { experiment, run, model, trace, dataset, name } = self;
+        let place = json!({"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}});
+        json!({
+            "experiment_id": experiment, "experiment_ids": [experiment], "experiment_name": name, "run_id": run,
+            "run_ids": [run], "model_id": model, "name": name, "version": "1", "new_name": name, "alias": "a",
+            "source": format!("models:/{model}"), "source_run_id": run, "username": "ann", "resource_type": "experiment",
+            "resource_id": experiment, "permission": "READ", "trace_id": trace, "request_id": trace, "trace_ids": [trace],
+            "request_ids": [trace], "dataset_id": dataset, "locations": [place],
+            "trace": {"trace_info": {"trace_id": trace, "trace_location": place}},
+        })
+    }
+
+    fn address(&self, pattern: &str) -> String {
+        let mut path = pattern
+            .replace("{model_id}", &self.model)
+            .replace("{trace_id}", &self.trace)
+            .replace("{request_id}", &self.trace)
+            .replace("{dataset_id}", &self.dataset)
+            .replace("{*path}", &format!("{}/{}/artifacts/x", self.experiment, self.run));
+        while let (Some(start), Some(end)) = (path.find('{'), path.find('}')) {
+            path.replace_range(start..=end, "x");
+        }
+        let query: Vec<String> = self
+            .body()
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter_map(|(key, value)| {
+                let text = value.as_str().or_else(|| value.as_array()?.first()?.as_str())?;
+                Some(format!("{key}={}", text.replace('/', "%2F")))
+            })
+            .collect();
+        // The proxy lists the folder that the query names.
+        let path_of_files = format!("path={}%2F{}%2Fartifacts", self.experiment, self.run);
+        format!("{path}?{}&{path_of_files}", query.join("&"))
+    }
+}
+
+#[tokio::test]
+async fn every_route_asks_for_the_level_that_its_line_says() {
+    let fixture = Fixture::with_users(Permission::NoPermissions).await;
+    users(&fixture, &["ann", "none", "read", "use", "edit", "manage"]).await;
+    let mut judged = 0;
+    // What is deleted on the way is gone for the rest, so that each has things of its own.
+    for (user, has) in [("none", 0), ("read", 1), ("use", 1), ("edit", 2), ("manage", 3), ("admin", 4)] {
+        let things = Things::of_ann(&fixture, user).await;
+        if has > 0 && user != "admin" {
+            for (kind, id) in [("experiment", &things.experiment), ("registered_model", &things.name)] {
+                assert_eq!(grant(&fixture, "ann", user, kind, id, &user.to_uppercase()).await, 200, "{user} {kind}");
+            }
+        }
+        let mut routes = routes(&fixture.service.router());
+        routes.retain(|(_, pattern)| !pattern.starts_with("/ajax-api"));
+        // First what leaves the things there.
+        routes.sort_by_key(|(method, pattern)| {
+            let deletes = *method == Method::DELETE || pattern.contains("delete");
+            let ends = ["datasets/{dataset_id}", "registered-models/delete", "delete-traces"];
+            (deletes, ends.iter().any(|end| pattern.ends_with(end)))
+        });
+        for (method, pattern) in routes {
+            let Some(needs) = policy::needs(&method, &pattern) else { continue };
+            let Some(least) = least_level(needs).filter(|_| !pattern.contains("/users/")) else { continue };
+            let (status, answer) = fixture
+                .call_as_with(user, method.clone(), &things.address(&pattern), things.body(), &things.experiment)
+                .await;
+            let allowed = has >= least;
+            assert_eq!(status != 403, allowed, "{user}: {method} {pattern} ({needs:?}): {status} {answer}");
+            assert!(status != 401 && (!status.is_server_error() || status == 501), "{user}: {method} {pattern}: {answer}");
+            judged += 1;
+            if allowed && pattern.ends_with("/remove-experiments") {
+                let back = format!("/api/3.0/mlflow/datasets/{}/add-experiments", things.dataset);
+                made(&fixture, "admin", &back, json!({"experiment_ids": [things.experiment]})).await;
+            }
+        }
+    }
+    assert!(judged > 500, "{judged}");
+}
+
+#[tokio::test]
+async fn datasets_of_no_experiment_are_for_administrators() {
+    let fixture = Fixture::with_users(Permission::Manage).await;
+    users(&fixture, &["ann", "eve"]).await;
+    Things::of_ann(&fixture, "e").await;
+    for body in [json!({}), json!({"experiment_ids": []}), json!({"experiment_ids": [""]})] {
+        let path = "/api/3.0/mlflow/datasets/search";
+        assert_eq!(fixture.call_as("eve", Method::POST, path, body.clone()).await.0, 403, "{body}");
+    }
+    let (_, all) = fixture.call_as("admin", Method::POST, "/api/3.0/mlflow/datasets/search", json!({})).await;
+    assert_eq!(all["datasets"].as_array().map(Vec::len), Some(1), "{all}");
 }
 
 #[tokio::test]

@@ -67,6 +67,13 @@ pub(super) async fn needed(
                 list.push(Requirement::new("experiment", &id, Action::Read));
             }
         }
+        Needs::SearchDatasets => {
+            let ids = told.all(&["experiment_ids"]);
+            if ids.is_empty() {
+                return Ok(None);
+            }
+            list.extend(ids.iter().map(|id| Requirement::new("experiment", id, Action::Read)));
+        }
         Needs::MakeIn(kind) => {
             for id in told.some(&["experiment_id"])? {
                 list.push(Requirement::new("experiment", &id, Action::Update));
@@ -240,9 +247,11 @@ pub(super) async fn needed(
             }
         }
         Needs::MakeDataset => {
-            for id in told.some(&["experiment_ids"])? {
-                list.push(Requirement::new("experiment", &id, Action::Update));
+            let ids = told.all(&["experiment_ids"]);
+            if ids.is_empty() {
+                return Ok(None);
             }
+            list.extend(ids.iter().map(|id| Requirement::new("experiment", id, Action::Update)));
         }
     }
     Ok(Some(list))
