@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::parquet;
+use super::parquet::Parquet;
 
 /// Keys that are named.
 const SHOWN: usize = 5;
@@ -119,47 +119,76 @@ struct Table {
 
 fn read(name: &Path, path: &Path, key: &[String]) -> Result<Table, String> {
     let wrong = |why: String| format!("the rows of {} are not compared: {why}", name.display());
-    let delimiter = match ending(name).as_str() {
-        "parquet" => {
-            let found = parquet::read(path).map_err(wrong)?;
-            if !key.is_empty() {
-                return Err(wrong("keys are looked for in CSV and TSV files only".into()));
-            }
-            return Ok(Table { rows: found.rows, columns: found.columns, keys: None });
-        }
-        "tsv" => b'\t',
-        _ => b',',
-    };
-    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    match ending(name).as_str() {
+        "parquet" => read_parquet(path, key).map_err(wrong),
+        "tsv" => read_text(path, b'\t', key).map_err(wrong),
+        _ => read_text(path, b',', key).map_err(wrong),
+    }
+}
+
+fn read_parquet(path: &Path, key: &[String]) -> Result<Table, String> {
+    let table = Parquet::open(path)?;
+    let mut keys = Keys::of(key, &table.columns())?;
+    if let Some(keys) = &mut keys {
+        table.each_row(|cells| keys.add(cells.iter().map(String::as_bytes)))?;
+    }
+    Ok(Table { rows: table.rows(), columns: table.columns(), keys: keys.map(|keys| keys.rows) })
+}
+
+fn read_text(path: &Path, delimiter: u8, key: &[String]) -> Result<Table, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
         .from_reader(std::io::BufReader::new(file));
-    let headers = reader.byte_headers().map_err(|error| wrong(error.to_string()))?;
+    let headers = reader.byte_headers().map_err(|error| error.to_string())?;
     let columns: Vec<String> =
         headers.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-    let places: Option<Vec<usize>> =
-        key.iter().map(|name| columns.iter().position(|column| column == name)).collect();
-    let places = places.filter(|places| !places.is_empty());
-    if !key.is_empty() && places.is_none() {
-        return Err(wrong(format!("it has no column {}", key.join(", "))));
-    }
-    let mut keys = places.as_ref().map(|_| HashMap::new());
+    let mut keys = Keys::of(key, &columns)?;
     let mut rows = 0;
     let mut record = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(|error| wrong(error.to_string()))? {
+    while reader.read_byte_record(&mut record).map_err(|error| error.to_string())? {
         rows += 1;
-        let (Some(places), Some(keys)) = (&places, &mut keys) else { continue };
-        let parts =
-            places.iter().map(|place| String::from_utf8_lossy(record.get(*place).unwrap_or_default()));
-        let name = parts.collect::<Vec<_>>().join(", ");
+        if let Some(keys) = &mut keys {
+            keys.add(record.iter());
+        }
+    }
+    Ok(Table { rows, columns, keys: keys.map(|keys| keys.rows) })
+}
+
+/// The hash of the rows of every key.
+struct Keys {
+    /// Where the columns of the key are.
+    places: Vec<usize>,
+    rows: HashMap<String, u64>,
+}
+
+impl Keys {
+    /// None when no key is asked for.
+    fn of(key: &[String], columns: &[String]) -> Result<Option<Self>, String> {
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let places: Option<Vec<usize>> =
+            key.iter().map(|name| columns.iter().position(|column| column == name)).collect();
+        match places {
+            Some(places) => Ok(Some(Self { places, rows: HashMap::new() })),
+            None => Err(format!("it has no column {}", key.join(", "))),
+        }
+    }
+
+    fn add<'c>(&mut self, cells: impl Iterator<Item = &'c [u8]> + Clone) {
+        let part = |place: &usize| {
+            let cell = cells.clone().nth(*place).unwrap_or_default();
+            String::from_utf8_lossy(cell).into_owned()
+        };
+        let name = self.places.iter().map(part).collect::<Vec<_>>().join(", ");
         let mut hasher = DefaultHasher::new();
-        record.iter().for_each(|cell| cell.hash(&mut hasher));
+        cells.for_each(|cell| cell.hash(&mut hasher));
         // Rows of the same key count together, in whatever order.
-        let sum: &mut u64 = keys.entry(name).or_default();
+        let sum: &mut u64 = self.rows.entry(name).or_default();
         *sum = sum.wrapping_add(hasher.finish());
     }
-    Ok(Table { rows, columns, keys })
 }
 
 fn compare_keys(old: &HashMap<String, u64>, new: &HashMap<String, u64>) -> KeyChange {
@@ -201,6 +230,21 @@ mod tests {
         assert_eq!((keys.added, keys.removed, keys.changed), (2, 1, 2));
         assert_eq!(keys.examples, ["+4", "+5", "−1", "~2", "~3"]);
         assert!(found.line().contains("3 → 4 rows") && found.line().contains("(+y)"), "{}", found.line());
+        assert!(compare(name, &a, &b, &["no".to_owned()]).unwrap_err().contains("no column no"));
+    }
+
+    #[test]
+    fn parquet_has_keys_like_csv() {
+        use ::parquet::basic::Compression;
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        super::super::parquet::tests::write(&a, &[(1, "x"), (2, "y"), (3, "")], Compression::SNAPPY);
+        super::super::parquet::tests::write(&b, &[(3, "z"), (2, "y"), (4, "x")], Compression::UNCOMPRESSED);
+        let name = Path::new("data.parquet");
+        let keys = compare(name, &a, &b, &["id".to_owned()]).unwrap().keys.unwrap();
+        assert_eq!((keys.added, keys.removed, keys.changed), (1, 1, 1));
+        assert_eq!(keys.examples, ["+4", "−1", "~3"]);
+        assert_eq!(compare(name, &a, &b, &[]).unwrap().keys, None);
         assert!(compare(name, &a, &b, &["no".to_owned()]).unwrap_err().contains("no column no"));
     }
 }
