@@ -2,6 +2,7 @@
 //! `run` turns them into one library call and renders one result.
 
 pub mod dvc;
+mod group;
 pub mod groups;
 pub mod matraz;
 pub mod mlflow;

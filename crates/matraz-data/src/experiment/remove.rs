@@ -85,9 +85,9 @@ pub fn apply(repo: &Repo, plan: &Plan, remote: Option<&str>) -> Result<()> {
     let git = git_of(repo)?;
     match remote {
         Some(remote) => {
-            for one in &plan.experiments {
-                git.push_reference(remote, &format!(":{}", one.reference.path()), false)?;
-            }
+            let specs: Vec<String> =
+                plan.experiments.iter().map(|one| format!(":{}", one.reference.path())).collect();
+            git.push_references(remote, &specs, false)?;
         }
         None => {
             let applied = git.reference(refs::APPLIED);
@@ -130,12 +130,12 @@ fn rename_there(git: &Git, remote: &str, one: &Experiment, new: &ExpRef) -> Resu
     if git.resolve_plain(&one.commit).is_none() {
         // The commit must be here before it can go there under another name.
         let path = one.reference.path();
-        git.fetch_reference(remote, &format!("{path}:refs/exps/temp/{}", one.reference.name), true)?;
+        git.fetch_references(remote, &[format!("{path}:refs/exps/temp/{}", one.reference.name)], true)?;
     }
-    let sent = git.push_reference(remote, &format!("{}:{}", one.commit, new.path()), true)?;
+    let sent = git.push_references(remote, &[format!("{}:{}", one.commit, new.path())], true)?;
     git.remove_references([format!("refs/exps/temp/{}", one.reference.name).as_str()])?;
-    if !sent {
+    if sent != [true] {
         return Err(Error::Git { action: "rename in a remote repository", message: "it refused".into() });
     }
-    git.push_reference(remote, &format!(":{}", one.reference.path()), false).map(drop)
+    git.push_references(remote, &[format!(":{}", one.reference.path())], false).map(drop)
 }

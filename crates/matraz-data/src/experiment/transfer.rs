@@ -1,12 +1,13 @@
 //! `exp push` and `exp pull`: references by git, data by the cache.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use matraz_base::process::Interrupt;
 use matraz_base::progress::Progress;
 
 use super::list::{self, Baselines};
-use super::refs::{self, Experiment};
+use super::refs::{self, ExpRef, Experiment};
 use super::start::git_of;
 use crate::git::Git;
 use crate::remote::{fetch, push};
@@ -73,7 +74,7 @@ pub fn push_references(repo: &Repo, request: &Request) -> Result<Report> {
         return Ok(Report::default());
     }
     let theirs = refs::all_remote(git, remote)?;
-    move_all(mine, &theirs, request, |path| git.push_reference(remote, path, request.force))
+    move_all(mine, &theirs, request, |specs| git.push_references(remote, specs, request.force))
 }
 
 /// Brings references.
@@ -82,28 +83,31 @@ pub fn pull_references(repo: &Repo, request: &Request) -> Result<Report> {
     let remote = request.git_remote.as_str();
     let theirs = wanted(repo, git, request, Some(remote))?;
     let mine = refs::all(git)?;
-    move_all(theirs, &mine, request, |path| git.fetch_reference(remote, path, request.force))
+    move_all(theirs, &mine, request, |specs| git.fetch_references(remote, specs, request.force))
 }
 
-/// Moves those of the experiments that are not there yet; `act` is given `FROM:TO` and says whether git did it.
+/// Moves those of the experiments that are not there yet; `act` is given `FROM:TO` of each and says which git moved.
 fn move_all(
     wanted: Vec<Experiment>,
     there: &[Experiment],
     request: &Request,
-    act: impl Fn(&str) -> Result<bool>,
+    act: impl Fn(&[String]) -> Result<Vec<bool>>,
 ) -> Result<Report> {
+    let there: HashMap<&ExpRef, &str> =
+        there.iter().map(|one| (&one.reference, one.commit.as_str())).collect();
     let mut report = Report::default();
+    let mut going = Vec::new();
     for one in wanted {
-        let path = one.reference.path();
-        // Git itself lets a reference go forward; an experiment of the same name is another one.
-        let in_the_way = !request.force && there.iter().any(|other| other.reference == one.reference);
-        if there.contains(&one) {
-            report.up_to_date.push(one);
-        } else if !in_the_way && act(&format!("{path}:{path}"))? {
-            report.done.push(one);
-        } else {
-            report.diverged.push(one);
+        match there.get(&one.reference) {
+            Some(commit) if *commit == one.commit => report.up_to_date.push(one),
+            // Git itself lets a reference go forward; an experiment of the same name is another one.
+            Some(_) if !request.force => report.diverged.push(one),
+            _ => going.push(one),
         }
+    }
+    let specs: Vec<String> = going.iter().map(|one| format!("{0}:{0}", one.reference.path())).collect();
+    for (one, moved) in going.into_iter().zip(act(&specs)?) {
+        if moved { report.done.push(one) } else { report.diverged.push(one) }
     }
     Ok(report)
 }

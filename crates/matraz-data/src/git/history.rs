@@ -21,6 +21,26 @@ pub struct Draft<'g> {
     index: TempPath,
 }
 
+/// How many references git is given at once: a command line has an end.
+const AT_ONCE: usize = 500;
+
+/// Moves many references at once, and one by one where one of them is in the way.
+fn exchange(specs: &[String], act: &dyn Fn(&[String]) -> Result<bool>) -> Result<Vec<bool>> {
+    let mut done = Vec::new();
+    for some in specs.chunks(AT_ONCE) {
+        match act(some)? {
+            true => done.resize(done.len() + some.len(), true),
+            false if some.len() == 1 => done.push(false),
+            false => {
+                for one in some.chunks(1) {
+                    done.push(act(one)?);
+                }
+            }
+        }
+    }
+    Ok(done)
+}
+
 impl Git {
     /// A draft with the tracked files as they are in the work tree now, and what is staged besides.
     pub fn draft(&self) -> Result<Draft<'_>> {
@@ -224,28 +244,31 @@ impl Git {
         Ok(pairs.map(|(commit, name)| (name.to_owned(), commit.to_owned())).collect())
     }
 
-    /// Sends references to another repository (`FROM:TO`, `:TO` to remove one). False when it has others that would be
-    /// lost, which `force` allows.
-    pub fn push_reference(&self, remote: &str, spec: &str, force: bool) -> Result<bool> {
-        let mut arguments = vec!["push", "--porcelain", "--no-verify"];
-        if force {
-            arguments.push("--force");
-        }
-        arguments.extend(["--", remote, spec]);
-        self.exchange("push to a remote repository", &arguments)
+    /// Sends references to another repository (`FROM:TO`, `:TO` to remove one). For each of them false when it has others
+    /// that would be lost, which `force` allows.
+    pub fn push_references(&self, remote: &str, specs: &[String], force: bool) -> Result<Vec<bool>> {
+        let words = ["push", "--porcelain", "--no-verify", "--force"];
+        let words = &words[..words.len() - usize::from(!force)];
+        exchange(specs, &|some| self.exchange_once("push to a remote repository", words, remote, some))
     }
 
-    /// Brings references of another repository. False when the local ones would be lost, which `force` allows.
-    pub fn fetch_reference(&self, remote: &str, spec: &str, force: bool) -> Result<bool> {
-        let mut arguments = vec!["fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"];
-        if force {
-            arguments.push("--force");
-        }
-        arguments.extend(["--", remote, spec]);
-        self.exchange("fetch from a remote repository", &arguments)
+    /// Brings references of another repository. For each of them false when the local ones would be lost, which `force`
+    /// allows.
+    pub fn fetch_references(&self, remote: &str, specs: &[String], force: bool) -> Result<Vec<bool>> {
+        let words = ["fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--force"];
+        let words = &words[..words.len() - usize::from(!force)];
+        exchange(specs, &|some| self.exchange_once("fetch from a remote repository", words, remote, some))
     }
 
-    fn exchange(&self, action: &'static str, arguments: &[&str]) -> Result<bool> {
+    /// False when something would be lost.
+    fn exchange_once(
+        &self,
+        action: &'static str,
+        words: &[&str],
+        remote: &str,
+        specs: &[String],
+    ) -> Result<bool> {
+        let arguments = words.iter().copied().chain(["--", remote]).chain(specs.iter().map(String::as_str));
         match self.act(action, arguments) {
             Ok(_) => Ok(true),
             Err(Error::Git { message, .. }) if is_divergence(&message) => Ok(false),

@@ -64,15 +64,7 @@ fn spool_and_server_are_killed_again_and_again_and_every_acknowledged_call_arriv
     let found = Server::ask(&server.address, "POST", "runs/search", r#"{"experiment_ids": ["0"]}"#).unwrap();
     assert_eq!(found["runs"].as_array().map(Vec::len), Some(acknowledged.len()));
     for (run, count) in acknowledged {
-        let path = format!("metrics/get-history?run_id={run}&metric_key=m&max_results=1000");
-        let history = Server::ask(&server.address, "GET", &path, "").unwrap();
-        let steps: Vec<i64> = history["metrics"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|point| point["step"].as_i64().unwrap())
-            .collect();
-        assert_eq!(steps, (0..count).collect::<Vec<_>>(), "{run}");
+        assert_eq!(server.steps(&run, "m"), (0..count).collect::<Vec<_>>(), "{run}");
     }
 }
 

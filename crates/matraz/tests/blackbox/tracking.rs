@@ -42,6 +42,14 @@ impl Server {
         let _ = self.child.wait();
     }
 
+    /// The steps of a metric of a run, in the order in which the server has them.
+    pub fn steps(&self, run: &str, metric: &str) -> Vec<i64> {
+        let path = format!("metrics/get-history?run_id={run}&metric_key={metric}&max_results=25000");
+        let history = Self::ask(&self.address, "GET", &path, "").unwrap();
+        let points = history["metrics"].as_array().unwrap_or_else(|| panic!("{history}"));
+        points.iter().map(|point| point["step"].as_i64().unwrap()).collect()
+    }
+
     /// The body of an answer with status 200; `None` when there is no whole answer.
     pub fn ask(address: &str, method: &str, path: &str, body: &str) -> Option<Value> {
         let mut stream = TcpStream::connect(address).ok()?;
@@ -96,14 +104,7 @@ fn a_killed_server_lost_nothing_that_it_acknowledged() {
     }
     let server = Server::start(&w, &[]);
     for (run, count) in wanted.into_iter().filter(|(_, count)| *count > 0) {
-        let path = format!("metrics/get-history?run_id={run}&metric_key=m");
-        let history = Server::ask(&server.address, "GET", &path, "").unwrap();
-        let steps: Vec<i64> = history["metrics"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|point| point["step"].as_i64().unwrap())
-            .collect();
+        let steps = server.steps(&run, "m");
         for step in 0..count {
             assert!(steps.contains(&step), "step {step} of {count} is lost");
         }
@@ -189,9 +190,7 @@ fn a_crowd_is_served_whole_in_bounded_memory() {
     });
     for (client, run) in runs.iter().enumerate() {
         let key = if client < 8 { format!("m{client}") } else { "m".to_owned() };
-        let path = format!("metrics/get-history?run_id={run}&metric_key={key}");
-        let history = Server::ask(&server.address, "GET", &path, "").unwrap();
-        assert_eq!(history["metrics"].as_array().map(Vec::len), Some(steps), "client {client}");
+        assert_eq!(server.steps(run, &key).len(), steps, "client {client}");
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

@@ -1,63 +1,39 @@
 //! `dvc exp`, `matraz exp`
 
-use clap::Subcommand;
 use matraz_base::{Failure, Kind};
 use matraz_data::experiment::list::Baselines;
 
 use super::{
-    exp_apply, exp_branch, exp_clean, exp_diff, exp_list, exp_pull, exp_push, exp_remove, exp_rename,
-    exp_run, exp_save, exp_show, exp_worker,
+    exp_apply, exp_branch, exp_clean, exp_diff, exp_exec_run, exp_list, exp_pull, exp_push, exp_queue_worker,
+    exp_remove, exp_rename, exp_run, exp_save, exp_show,
 };
 use crate::app::App;
+use crate::cli::group::group;
 use crate::exit::Exit;
 use crate::names::Grammar;
 use crate::render;
 
-/// Run and compare experiments: commits beside the branches
-#[derive(clap::Args, Debug)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand, Debug)]
-enum Command {
-    Apply(exp_apply::Args),
-    Branch(exp_branch::Args),
-    Clean(exp_clean::Args),
-    Diff(exp_diff::Args),
-    #[command(visible_alias = "ls")]
-    List(exp_list::Args),
-    Pull(exp_pull::Args),
-    Push(exp_push::Args),
-    #[command(visible_alias = "rm")]
-    Remove(exp_remove::Args),
-    Rename(exp_rename::Args),
-    Run(Box<exp_run::Args>),
-    Save(exp_save::Args),
-    Show(exp_show::Args),
-    #[command(hide = true)]
-    ExecRun(exp_worker::TaskArgs),
-    #[command(hide = true)]
-    QueueWorker(exp_worker::WorkerArgs),
-}
-
-pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
-    match args.command {
-        Command::Apply(args) => exp_apply::run(args, app),
-        Command::Branch(args) => exp_branch::run(args, app),
-        Command::Clean(args) => exp_clean::run(args, app),
-        Command::Diff(args) => exp_diff::run(args, app),
-        Command::List(args) => exp_list::run(args, app),
-        Command::Pull(args) => exp_pull::run(args, app),
-        Command::Push(args) => exp_push::run(args, app),
-        Command::Remove(args) => exp_remove::run(args, app),
-        Command::Rename(args) => exp_rename::run(args, app),
-        Command::Run(args) => exp_run::run(*args, app),
-        Command::Save(args) => exp_save::run(args, app),
-        Command::Show(args) => exp_show::run(args, app),
-        Command::ExecRun(args) => exp_worker::run_task(args, app),
-        Command::QueueWorker(args) => exp_worker::work(args, app),
+group! {
+    /// Run and compare experiments: commits beside the branches
+    {
+        Apply(exp_apply),
+        Branch(exp_branch),
+        Clean(exp_clean),
+        Diff(exp_diff),
+        #[command(visible_alias = "ls")]
+        List(exp_list),
+        Pull(exp_pull),
+        Push(exp_push),
+        #[command(visible_alias = "rm")]
+        Remove(exp_remove),
+        Rename(exp_rename),
+        Run(exp_run),
+        Save(exp_save),
+        Show(exp_show),
+        #[command(hide = true)]
+        ExecRun(exp_exec_run),
+        #[command(hide = true)]
+        QueueWorker(exp_queue_worker),
     }
 }
 

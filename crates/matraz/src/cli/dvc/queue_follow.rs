@@ -7,8 +7,8 @@ use matraz_base::Failure;
 use matraz_data::Repo;
 use matraz_data::experiment::queue::{self, State, Task};
 
+use super::exp_queue_worker::program;
 use super::exp_run::how_to_apply;
-use super::exp_worker::program;
 use crate::app::App;
 use crate::exit::Exit;
 

@@ -4,7 +4,7 @@ use matraz_base::Failure;
 use matraz_data::Repo;
 use matraz_data::experiment::queue;
 
-use super::exp_worker::program;
+use super::exp_queue_worker::program;
 use crate::app::App;
 use crate::exit::Exit;
 

@@ -1,11 +1,11 @@
-//! The processes of the queue: workers, and what runs one task.
+//! The process that runs one task of the queue.
 
 use std::path::Path;
 
 use clap::Parser;
 use matraz_base::{Failure, Progress};
 use matraz_data::Repo;
-use matraz_data::experiment::queue::{self, Program, Worker};
+use matraz_data::experiment::queue;
 use matraz_data::experiment::start::Start;
 
 use super::exp_push::auto_push;
@@ -15,16 +15,9 @@ use crate::app::App;
 use crate::cli::CliError;
 use crate::exit::Exit;
 
-/// Take tasks from the queue until there are none
-#[derive(clap::Args, Debug)]
-pub struct WorkerArgs {
-    /// Its name
-    name: String,
-}
-
 /// Run one task of the queue
 #[derive(clap::Args, Debug)]
-pub struct TaskArgs {
+pub struct Args {
     /// Its commit
     #[arg(long)]
     task: String,
@@ -40,24 +33,7 @@ struct Line {
     stages: Stagewise,
 }
 
-/// How this program is started.
-pub fn program() -> Result<Program, Failure> {
-    let path = std::env::current_exe().map_err(|error| CliError::Refused {
-        message: format!("cannot find the file of this program: {error}"),
-        kind: matraz_base::Kind::Bug,
-    })?;
-    Ok(Program { path, name: "matraz".into() })
-}
-
-pub fn work(args: WorkerArgs, app: &App) -> Result<Exit, Failure> {
-    let repo = Repo::open(&app.cwd, &app.places())?;
-    if let Some(worker) = Worker::begin(&repo, &args.name)? {
-        worker.work(&program()?, &app.interrupt)?;
-    }
-    Ok(Exit::OK)
-}
-
-pub fn run_task(args: TaskArgs, app: &App) -> Result<Exit, Failure> {
+pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let repo = Repo::open(&app.cwd, &app.places())?;
     let tasks = queue::tasks(&repo)?;
     let Some(task) = tasks.into_iter().find(|task| task.rev == args.task) else { return Ok(Exit::NO) };
