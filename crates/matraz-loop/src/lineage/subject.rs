@@ -61,14 +61,19 @@ pub async fn resolve(store: &Store<'_>, project: Option<(&Repo, &Path)>, text: &
         if let Some(found) = data_at(repo, cwd, path, revision)? {
             return Ok(found);
         }
-        if let Some(commit) = repo.git.as_ref().and_then(|git| git.resolve(text)) {
+        if let Some(commit) = repo.git.as_ref().and_then(|git| git.resolve_plain(text)) {
             return Ok(Subject::Commit(commit));
         }
     }
     if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(Subject::Commit(text.to_ascii_lowercase()));
     }
-    by_name(store, text).await?.map(Subject::Run).ok_or_else(unknown)
+    // The run of an experiment has its name, and says more than the experiment's commit.
+    if let Some(run) = by_name(store, text).await? {
+        return Ok(Subject::Run(run));
+    }
+    let experiment = project.and_then(|(repo, _)| repo.git.as_ref()?.resolve(text));
+    experiment.map(Subject::Commit).ok_or_else(unknown)
 }
 
 /// The id of the run that is meant by `runs:/ID`, an id or the beginning of one, a run's name, or the version of a model.

@@ -135,6 +135,12 @@ fn the_run_of_an_experiment_has_its_name() {
     let commit = w.git_do(&["for-each-ref", "--format=%(objectname)", "refs/exps/**/named"]);
     assert_eq!(run["tags"]["matraz.experiment.commit"], commit.trim());
     assert_eq!(run["metrics"]["acc"], 6.0);
+    // The lineage of the name is that of the run, and of the experiment where there is none.
+    let subject =
+        |words: &[&str]| w.matraz(words).succeeds().json()["subjects"][0].as_str().unwrap().to_owned();
+    assert_eq!(subject(&["lineage", "named", "--json"]), format!("run:{}", run["id"].as_str().unwrap()));
+    w.matraz(&["exp", "save", "-n", "saved"]).succeeds();
+    assert!(subject(&["lineage", "saved", "--json"]).starts_with("commit:"));
     w.matraz(&["exp", "remove", "named", "--runs"]).succeeds().prints(&["Deleted runs: 'named'"]);
     let all = w.matraz(&["runs", "list", "--all", "--json"]).succeeds().json();
     assert_eq!(all.as_array().unwrap().len(), 0, "{all}");

@@ -250,6 +250,8 @@ fn the_journal_says_who_was_champion_at_any_time() {
     let before =
         w.matraz(&["journal", "shop@champion", "--at", "2020-01-01T00:00:00Z", "--json"]).succeeds().json();
     assert_eq!(before, serde_json::json!([]));
+    let day = w.matraz(&["journal", "shop@champion", "--at", "2020-01-01", "--json"]).succeeds().json();
+    assert_eq!(day, before);
     w.matraz(&["journal", "--at", "yesterday"]).ends_with(2).says(&["yesterday"]);
     w.matraz(&["journal", "--verify"]).succeeds().prints(&["none changed or removed"]);
 }

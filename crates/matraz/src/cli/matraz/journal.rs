@@ -1,6 +1,8 @@
 //! `matraz journal`
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use matraz_base::{Failure, Kind};
 use matraz_track::journal;
 use serde_json::json;
@@ -20,8 +22,8 @@ pub struct Args {
     name: Option<String>,
     #[command(flatten)]
     database: Database,
-    /// Only what was changed until then, in RFC 3339
-    #[arg(long, value_name = "TIME")]
+    /// Only what was changed until then: a day, which begins at midnight here, or a time in RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<Timestamp>,
     /// How many of the newest entries are shown
     #[arg(short = 'n', long, default_value_t = 50)]
@@ -32,6 +34,13 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+fn moment(text: &str) -> Result<Timestamp, jiff::Error> {
+    match text.parse::<Date>() {
+        Ok(day) if !text.contains(['T', ' ']) => Ok(day.to_zoned(TimeZone::system())?.timestamp()),
+        _ => text.parse(),
+    }
 }
 
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
