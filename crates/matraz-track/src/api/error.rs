@@ -5,7 +5,8 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::error::{Code, Error};
+use super::again::BrokenOff;
+use crate::error::{Code, DriverError, Error};
 
 /// The body of every error answer.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -29,6 +30,7 @@ impl IntoResponse for Error {
         if code.status().is_server_error() && !matches!(self, Self::Request { .. }) {
             tracing::error!(error = %self, "request failed");
         }
+        let is_broken_off = self.is_broken_off();
         let (sqlstate, error_class) = code.class().unzip();
         let body = ErrorBody { error_code: code.name(), message: self.to_string(), sqlstate, error_class };
         let text = serde_json::to_string(&body).unwrap_or_else(|_| "{}".to_owned());
@@ -36,6 +38,22 @@ impl IntoResponse for Error {
         if code == Code::RequestLimitExceeded {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if is_broken_off {
+            answer.extensions_mut().insert(BrokenOff);
+        }
         answer
+    }
+}
+
+impl Error {
+    /// A body that is too long or did not come whole.
+    pub(crate) fn unreadable_body(error: &axum::Error) -> Self {
+        Self::invalid(format!("the body of the request cannot be read: {error}"))
+    }
+
+    /// Whether PostgreSQL broke a transaction off for the sake of another one: a serialization failure or a deadlock.
+    fn is_broken_off(&self) -> bool {
+        let Self::Busy(DriverError::Postgres(sqlx::Error::Database(fault))) = self else { return false };
+        matches!(fault.code().as_deref(), Some("40001" | "40P01"))
     }
 }

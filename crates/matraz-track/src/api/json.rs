@@ -16,7 +16,7 @@ pub use super::scalar::{Choice, Double, Int64};
 use crate::error::{Error, Result, SEE_DOCS};
 
 /// The largest body that is read, in bytes; a batch of the largest allowed values stays far below.
-const MAX_BODY: usize = 64 << 20;
+pub(super) const MAX_BODY: usize = 64 << 20;
 
 /// A request message.
 pub trait Message: DeserializeOwned {
@@ -56,7 +56,7 @@ impl<M: Message, S: Send + Sync> FromRequest<S> for Request<M> {
         }
         let body = axum::body::to_bytes(request.into_body(), MAX_BODY)
             .await
-            .map_err(|error| Error::invalid(format!("the body of the request cannot be read: {error}")))?;
+            .map_err(|error| Error::unreadable_body(&error))?;
         read_body(&body).map(Self)
     }
 }

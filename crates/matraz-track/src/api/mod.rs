@@ -3,6 +3,7 @@
 //! A resource file has `pub(crate) fn routes() -> OpenApiRouter<Service>` with paths from `/2.0/mlflow/…` on;
 //! [`router`] serves all of them below `/api` and again below `/ajax-api`.
 
+mod again;
 pub mod artifact_proxy;
 pub mod artifacts;
 pub mod assessments;

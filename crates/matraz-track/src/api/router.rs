@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::http::{Uri, header::CONTENT_TYPE};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use utoipa::OpenApi as _;
@@ -10,11 +10,12 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    artifact_proxy, artifacts, assessments, evaluation_datasets, experiments, graphql, logged_models,
+    again, artifact_proxy, artifacts, assessments, evaluation_datasets, experiments, graphql, logged_models,
     metrics, model_versions, otlp, registered_models, roles, run_data, run_inputs, runs, security,
     server_info, trace_links, trace_metrics, traces, traces_v2, unoffered, users, webhooks,
 };
 use crate::auth::gate;
+use crate::db::Db;
 use crate::service::Service;
 
 /// The version of MLflow that `GET /version` answers; clients decide by it what they may ask for.
@@ -68,13 +69,17 @@ pub fn router(service: Service, beside: OpenApiRouter<Service>) -> Router {
     let document = document(beside.get_openapi().clone());
     let (api, _) = versioned().merge(beside).split_for_parts();
     let (root, _) = unversioned().split_for_parts();
-    Router::new()
+    let mut router = Router::new()
         .nest("/api", api.clone())
         .nest("/ajax-api", api)
         .route("/api/{*path}", any(unknown))
         .route("/ajax-api/{*path}", any(unknown))
         .merge(root)
-        .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], document) }))
+        .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], document) }));
+    if matches!(service.db(), Db::Postgres(_)) {
+        router = router.layer(from_fn(again::repeat));
+    }
+    router
         .layer(from_fn_with_state(service.clone(), gate::guard))
         .layer(from_fn_with_state(service.clone(), security::guard))
         .with_state(service)

@@ -147,3 +147,46 @@ async fn two_servers_share_a_database() {
     let history = second.get(&format!("metrics/get-history?run_id={run}&metric_key=m")).await;
     assert_eq!(history["metrics"].as_array().unwrap().len(), 10);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_whose_transaction_is_broken_off_is_done_again() {
+    use sqlx::Connection as _;
+
+    if !ON_POSTGRES {
+        return;
+    }
+    let fixture = Arc::new(Fixture::new().await);
+    let run = fixture.run().await;
+    fixture.post("registered-models/create", json!({"name": "m"})).await;
+    let source = format!("mlflow-artifacts:/0/{run}/artifacts/x");
+    fixture.post("model-versions/create", json!({"name": "m", "source": source, "run_id": run})).await;
+    let mut other = sqlx::PgConnection::connect(&fixture.uri()).await.unwrap();
+    let mut execute = async |sql: &'static str| sqlx::query(sql).execute(&mut other).await.unwrap().rows_affected();
+    // The request is to be the one that finds the deadlock, and is broken off for it.
+    execute("SET deadlock_timeout = '60s'").await;
+    execute("BEGIN").await;
+    execute("UPDATE model_versions SET run_link = 'x' WHERE name = 'm'").await;
+    let request = tokio::spawn({
+        let fixture = fixture.clone();
+        async move {
+            let stage = json!({"name": "m", "version": "1", "stage": "Staging", "archive_existing_versions": false});
+            fixture.call(Method::POST, "model-versions/transition-stage", stage).await
+        }
+    });
+    // It holds the model and waits for the version.
+    let mut watcher = sqlx::PgConnection::connect(&fixture.uri()).await.unwrap();
+    loop {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut watcher).await.unwrap();
+        if waiting > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(execute("UPDATE registered_models SET description = 'y' WHERE name = 'm'").await, 1);
+    execute("COMMIT").await;
+    let (status, answer) = request.await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["model_version"]["current_stage"], "Staging");
+    assert_eq!(fixture.get("registered-models/get?name=m").await["registered_model"]["description"], "y");
+}

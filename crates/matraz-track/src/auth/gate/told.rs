@@ -47,9 +47,8 @@ impl Told {
             Map::new()
         } else {
             let body = std::mem::take(request.body_mut());
-            let bytes: Bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
-                Error::invalid(format!("the body of the request cannot be read: {error}"))
-            })?;
+            let bytes: Bytes =
+                axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| Error::unreadable_body(&error))?;
             // GET with parameters has a body that nobody reads.
             let unread = *request.method() == Method::GET
                 && request.uri().query().is_some_and(|query| !query.is_empty());

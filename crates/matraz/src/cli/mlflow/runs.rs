@@ -269,7 +269,10 @@ fn create(store: &Store, new: Create, app: &App) -> Result<String, Failure> {
         tags.push((key.to_owned(), value.to_owned()));
     }
     tags.extend(new.description.map(|text| ("mlflow.note.content".to_owned(), text)));
-    tags.extend(new.parent_run_id.map(|id| ("mlflow.parentRunId".to_owned(), id)));
+    if let Some(parent) = new.parent_run_id {
+        store.get("runs/get", &[("run_id", &parent)])?;
+        tags.push(("mlflow.parentRunId".to_owned(), parent));
+    }
     let experiment_id = match new.experiment_name {
         Some(name) => experiment_by_name(store, &name)?,
         None => experiment(new.experiment_id, app)?,
