@@ -21,7 +21,8 @@ pub fn read_query<M: Message>(query: &str) -> Result<M> {
         let is_sent = |wanted: &str| {
             fields.iter().any(|(name, texts)| name == wanted && texts.0.iter().any(|text| !text.is_empty()))
         };
-        if !is_sent(field) && !(*field == "run_id" && is_sent("run_uuid")) {
+        let is_there = is_sent(field) || (*field == "run_id" && is_sent("run_uuid"));
+        if !is_there {
             return Err(Error::required(field));
         }
     }
