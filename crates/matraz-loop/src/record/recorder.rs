@@ -24,6 +24,9 @@ use crate::run::{artifact, tag};
 use crate::settings::Settings;
 use crate::tracker::{SPOOL, Target, Tracker};
 
+/// How many files that are not kept with a run are named.
+const MOST_LEFT_OUT: usize = 10;
+
 /// How a reproduction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -234,7 +237,11 @@ impl<'r> Recorder<'r> {
         for (name, path) in &facts.untracked.files {
             artifacts::file(tracker, run, &format!("{}/{name}", artifact::UNTRACKED), path)?;
         }
-        let lines: Vec<String> = left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+        let named = left_out.iter().take(MOST_LEFT_OUT).map(|(name, why)| format!("{name}: {why}"));
+        let mut lines: Vec<String> = named.collect();
+        if left_out.len() > MOST_LEFT_OUT {
+            lines.push(format!("{} more files", left_out.len() - MOST_LEFT_OUT));
+        }
         for line in &lines {
             self.progress.warn(&format!("not kept with the run: {line}"));
         }
