@@ -15,7 +15,7 @@ use crate::Error;
 use crate::scoring::json;
 
 /// What a worker runs.
-const SCRIPT: &str = include_str!("worker.py");
+const SCRIPT: &str = concat!(include_str!("together.py"), "\n\n", include_str!("worker.py"));
 /// How long a worker gets to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
 

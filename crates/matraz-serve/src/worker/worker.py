@@ -16,6 +16,8 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 SIZES = struct.Struct(">QIQ")
+# How many requests are worked on at once, at most.
+SLOTS = 32
 
 # Private copies; what a model prints goes to standard error.
 requests = os.fdopen(os.dup(0), "rb")
@@ -63,12 +65,26 @@ def read(queue):
         queue(number, content[:head].decode("utf-8"), content[head:])
 
 
+def score(body, content_type):
+    if gathering is not None:
+        gathering._predict_fn.enter()
+        try:
+            result = scoring_server.invocations(body, content_type, gathering, input_schema)
+            if result.status == 200:
+                return result
+        except Exception:
+            pass  # The model itself says below what is wrong.
+        finally:
+            gathering._predict_fn.leave()
+    return scoring_server.invocations(body, content_type, model, input_schema)
+
+
 def answer(number, content_type, body):
     try:
         # Before MLflow 3 texts are expected.
         if old and "parquet" not in content_type:
             body = body.decode("utf-8")
-        result = scoring_server.invocations(body, content_type or None, model, input_schema)
+        result = score(body, content_type or None)
         head, text = f"{result.status} {result.mimetype}", result.response
     except MlflowException as error:
         head, text = f"{error.get_http_status_code()} application/json", error.serialize_as_json()
@@ -81,8 +97,7 @@ def answer(number, content_type, body):
         end()
 
 
-slots = min(32, (os.cpu_count() or 1) + 4)
-pool = ThreadPoolExecutor(slots)
+pool = ThreadPoolExecutor(SLOTS)
 threading.Thread(target=read, args=(lambda *request: pool.submit(answer, *request),), daemon=True).start()
 
 try:
@@ -99,6 +114,8 @@ try:
     load = getattr(scoring_server, "load_model_with_mlflow_config", load_model)
     model = load(sys.argv[1])
     input_schema = model.metadata.get_input_schema()
+    gathering = predicting_together(model)
+    slots = min(SLOTS, (os.cpu_count() or 1) + 4) if gathering is None else SLOTS
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
 except BaseException as error:
     fail("model", error)
