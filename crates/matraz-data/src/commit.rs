@@ -49,7 +49,7 @@ pub fn commit(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Report> {
-    let mut index = Index::load(repo)?;
+    let mut index = Index::load_for(repo, targets, options.targets, cwd)?;
     let selections = target::select(repo, &index, targets, options.targets, cwd)?;
     let outs = || selections.iter().flat_map(|one| &index.stages[one.stage].outs);
     for out in outs().filter(|out| out.cache) {

@@ -12,10 +12,14 @@ use crate::stage::address::{join, relative};
 use crate::stage::dataset::{Dataset, SCHEME, Standing};
 use crate::stage::document::Document;
 use crate::stage::dvc_yaml::{self, PipelineFile};
-use crate::stage::template::Style;
+use crate::stage::template::{ReadText, Style};
 use crate::stage::{self, Address, DATA_SUFFIX, LOCK_FILE, LockFile, PIPELINE_FILE, Stage, dot_dvc};
+use crate::target::TargetOptions;
 use crate::view::View;
 use crate::{Error, Repo, Result};
+
+/// [`dvc_yaml::parse`] or [`dvc_yaml::parse_sound`].
+type ParsePipeline = fn(Document, Style, ReadText<'_>) -> Result<PipelineFile>;
 
 /// The stages of a project.
 #[derive(Debug, Default)]
@@ -32,6 +36,45 @@ impl Index {
     /// Reads all `dvc.yaml`, `dvc.lock` and `.dvc` files of the project. Folders that are outputs are not entered, and
     /// what git ignores (a virtual environment, a checkout of something else) is not looked at.
     pub fn load(repo: &Repo) -> Result<Self> {
+        Self::load_all(repo, &mut Err)
+    }
+
+    /// Like [`load`](Self::load), without the files that are broken.
+    pub fn load_sound(repo: &Repo) -> Result<Self> {
+        Self::load_all(repo, &mut |_| Ok(()))
+    }
+
+    /// Like [`load`](Self::load). When that fails and each target names a stage or a `.dvc` file, what is broken elsewhere
+    /// is no matter: only the files of the targets are read, and of them what can be.
+    pub fn load_for(repo: &Repo, targets: &[String], options: TargetOptions, cwd: &Path) -> Result<Self> {
+        let error = match Self::load(repo) {
+            Err(error) if !targets.is_empty() && !options.with_deps && !options.recursive => error,
+            whole => return whole,
+        };
+        Self::load_named(repo, targets, cwd).ok_or(error)
+    }
+
+    fn load_named(repo: &Repo, targets: &[String], cwd: &Path) -> Option<Self> {
+        let mut index = Self::default();
+        let named: Vec<_> = targets.iter().map(|target| split_target(target, cwd)).collect();
+        for (n, (file, _)) in named.iter().enumerate() {
+            if named[..n].iter().any(|(known, _)| known == file) {
+                continue;
+            }
+            refuse_git_ignored(repo, file).ok()?;
+            // Who names a whole file means all that is in it.
+            let whole = named.iter().any(|(other, name)| other == file && name.is_none());
+            let parse = if whole { dvc_yaml::parse } else { dvc_yaml::parse_sound };
+            index.read(&View::workspace(repo), repo.ignore(), file, parse).ok()?;
+        }
+        let found = targets.iter().all(|target| index.find(target, cwd).is_ok_and(|found| !found.is_empty()));
+        let of_dataset = |dep: &stage::Dependency| matches!(dep.source, stage::Source::Dataset(_));
+        // A dataset may be defined in any file.
+        (found && !index.stages.iter().flat_map(|stage| &stage.deps).any(of_dataset)).then_some(index)
+    }
+
+    /// `broken` says of a file that cannot be read whether that is an error of the project.
+    fn load_all(repo: &Repo, broken: &mut dyn FnMut(Error) -> Result<()>) -> Result<Self> {
         let view = View::workspace(repo);
         let ignore = repo.ignore();
         let mut index = Self::default();
@@ -58,7 +101,7 @@ impl Index {
             files.sort();
             for file in files {
                 let known = index.stages.len();
-                index.read(&view, ignore, &file)?;
+                index.read(&view, ignore, &file, dvc_yaml::parse).or_else(&mut *broken)?;
                 outs.extend(
                     index.stages[known..].iter().flat_map(|stage| &stage.outs).map(|out| out.path.clone()),
                 );
@@ -82,7 +125,7 @@ impl Index {
     pub fn load_file(repo: &Repo, file: &Path) -> Result<Self> {
         let mut index = Self::default();
         refuse_git_ignored(repo, file)?;
-        index.read(&View::workspace(repo), repo.ignore(), file)?;
+        index.read(&View::workspace(repo), repo.ignore(), file, dvc_yaml::parse)?;
         let is_dataset = |dep: &stage::Dependency| matches!(dep.source, stage::Source::Dataset(_));
         if index.stages.iter().flat_map(|stage| &stage.deps).any(is_dataset) {
             // Another file may define it.
@@ -121,7 +164,7 @@ impl Index {
         for file in files {
             if !file.ancestors().any(|folder| outs.contains(folder)) && !ignore.is_ignored(&file, false)? {
                 let known = index.stages.len();
-                index.read(view, &ignore, &file)?;
+                index.read(view, &ignore, &file, dvc_yaml::parse)?;
                 outs.extend(
                     index.stages[known..].iter().flat_map(|stage| &stage.outs).map(|out| out.path.clone()),
                 );
@@ -160,14 +203,14 @@ impl Index {
         }
     }
 
-    fn read(&mut self, view: &View<'_>, ignore: &Ignore, file: &Path) -> Result<()> {
+    fn read(&mut self, view: &View<'_>, ignore: &Ignore, file: &Path, parse: ParsePipeline) -> Result<()> {
         let repo = view.repo;
         let Some(text) = view.read_text(file)? else {
             return Err(Error::NoSuchFile { path: file.to_path_buf() });
         };
         let document = Document::new(file, text);
         if file.file_name().is_some_and(|name| name == PIPELINE_FILE) {
-            return self.read_pipeline(view, ignore, document);
+            return self.read_pipeline(view, ignore, document, parse);
         }
         let mut stage = dot_dvc::parse(&document)?;
         settle_paths(repo, &mut stage);
@@ -176,10 +219,16 @@ impl Index {
         Ok(())
     }
 
-    fn read_pipeline(&mut self, view: &View<'_>, ignore: &Ignore, document: Document) -> Result<()> {
+    fn read_pipeline(
+        &mut self,
+        view: &View<'_>,
+        ignore: &Ignore,
+        document: Document,
+        parse: ParsePipeline,
+    ) -> Result<()> {
         let repo = view.repo;
         let path = document.path.clone();
-        let mut file = dvc_yaml::parse(document, style(repo), &|path| view.read_text(path))?;
+        let mut file = parse(document, style(repo), &|path| view.read_text(path))?;
         let lock_path = path.with_file_name(LOCK_FILE);
         let lock = match view.read_text(&lock_path)? {
             Some(text) => LockFile::parse(&Document::new(&lock_path, text))?,

@@ -8,6 +8,7 @@ use matraz_base::{Value, yaml};
 
 use crate::index::Index;
 use crate::stage::{LockFile, Stage, document};
+use crate::target::TargetOptions;
 use crate::unprotect::unprotect;
 use crate::{Error, Repo, Result};
 
@@ -15,7 +16,7 @@ use crate::{Error, Repo, Result};
 /// `outs` is set; the cache keeps them in both cases.
 pub fn remove(repo: &Repo, targets: &[String], outs: bool, cwd: &Path, interrupt: &Interrupt) -> Result<()> {
     for target in targets {
-        let index = Index::load(repo)?;
+        let index = Index::load_for(repo, std::slice::from_ref(target), TargetOptions::default(), cwd)?;
         let found = index.find(target, cwd)?;
         if found.is_empty() {
             return Err(Error::NoSuchTarget { target: target.clone() });

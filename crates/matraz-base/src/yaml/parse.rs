@@ -371,6 +371,20 @@ mod tests {
     }
 
     #[test]
+    fn words_between_several_spaces_read_back() {
+        for words in 10..40 {
+            for gap in [" ", "  ", "    "] {
+                let text = Value::Str(vec!["- word"; words].join(gap)[2..].to_owned());
+                let list = Value::List(vec![Value::List(vec![text.clone()])]);
+                let value =
+                    Value::Map([("text".to_owned(), text), ("list".to_owned(), list)].into_iter().collect());
+                let written = crate::yaml::write(&value);
+                assert_eq!(parse(&written).unwrap().to_value(), value, "{written:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_key_that_would_be_folded_reads_back() {
         for words in 10..40 {
             let key = vec!["word"; words].join(" ");

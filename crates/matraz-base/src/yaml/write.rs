@@ -310,11 +310,12 @@ impl Writer<'_> {
         self.whitespace = false;
         self.indention = false;
         let ruamel = self.ruamel();
-        let (mut start, mut spaces) = (0, false);
+        let (mut start, mut spaces, mut gap) = (0, false, 0);
         for end in 0..=text.len() {
             let character = text.get(end).copied();
             if spaces {
                 if character != Some(' ') {
+                    gap = end - start;
                     let too_far = if ruamel { self.column >= BEST_WIDTH } else { self.column > BEST_WIDTH };
                     if start + 1 == end && too_far && split {
                         self.write_indent();
@@ -328,8 +329,10 @@ impl Writer<'_> {
             } else if character.is_none_or(|c| c == ' ') {
                 let word = &text[start..end];
                 let inside = self.indent.is_some_and(|indent| self.column > indent);
-                // A key before `:` stays on its line: `ruamel.yaml` folds it too, and cannot read what it wrote.
-                if ruamel && split && word.len() + self.column > BEST_WIDTH && inside {
+                // A key before `:` stays on its line, and so do words after several spaces: `ruamel.yaml` folds there, too,
+                // and cannot read what it wrote, or reads one space.
+                let foldable = split && inside && gap <= 1;
+                if ruamel && foldable && word.len() + self.column > BEST_WIDTH {
                     self.write_indent();
                 }
                 self.put_all(word);

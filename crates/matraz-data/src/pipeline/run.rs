@@ -17,7 +17,7 @@ use super::command::{Failed, JobEnd};
 use super::content::Contents;
 use super::limits::{self, Pools};
 use super::locks::ProjectLock;
-use super::plan::{self, Plan, Request};
+use super::plan::{self, Plan, Reach, Request};
 use super::run_cache::RunCache;
 use super::schedule::{Next, Schedule};
 use super::stage_run::{Done, Look, Start};
@@ -26,6 +26,7 @@ use crate::cache::Cache;
 use crate::index::Index;
 use crate::remote::fetch;
 use crate::stage::{Address, Stage};
+use crate::target::TargetOptions;
 use crate::{Error, Repo, Result};
 
 /// What happens to the other stages when one fails.
@@ -117,7 +118,14 @@ pub fn run(
     interrupt: &Interrupt,
 ) -> Result<RunReport> {
     let lock = ProjectLock::take(repo, progress, interrupt)?;
-    let index = Index::load(repo)?;
+    let request = &options.request;
+    let index = match request.reach == Reach::Single && !request.glob {
+        true => {
+            let how = TargetOptions { with_deps: false, recursive: request.recursive };
+            Index::load_for(repo, &request.targets, how, &request.cwd)?
+        }
+        false => Index::load(repo)?,
+    };
     let plan = plan::plan(repo, &index, &options.request)?;
     // A dry run shows the order of the plan.
     let jobs = if options.dry { 1 } else { options.jobs.max(1) };

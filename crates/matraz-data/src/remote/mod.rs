@@ -177,7 +177,10 @@ impl Request<'_> {
         parcels: &mut Parcels,
         imports: &mut Vec<Imported>,
     ) -> Result<()> {
-        let index = Index::load_at(view)?;
+        let index = match view.is_workspace() {
+            true => Index::load_for(view.repo, self.targets, self.options, self.cwd)?,
+            false => Index::load_at(view)?,
+        };
         for selection in target::select(view.repo, &index, self.targets, self.options, self.cwd)? {
             // Data of other repositories come from there and are not ours to push.
             let stage = &index.stages[selection.stage];

@@ -44,7 +44,7 @@ pub fn pull(
     if !fetched.failed.is_empty() || fetched.lost > 0 {
         return Ok(Report { fetch: fetched, checkout: None });
     }
-    let index = Index::load(repo)?;
+    let index = Index::load_for(repo, targets, options.fetch.targets, cwd)?;
     let selections = target::select(repo, &index, targets, options.fetch.targets, cwd)?;
     let wanted = Wanted::of(&selections, &index);
     let mut cache = Cache::open(repo);

@@ -14,7 +14,7 @@ use super::output::{Output, OutputKind, PlotProps};
 use super::stage::{Cmd, Stage};
 use super::template::{Context, ReadText, Style, refuse_templates};
 use super::{PARAMS_FILE, foreach, schema};
-use crate::Result;
+use crate::{Error, Result};
 
 /// What a `dvc.yaml` says.
 #[derive(Clone, Debug)]
@@ -63,6 +63,21 @@ pub struct Artifact {
 
 /// Checks and resolves the text of a `dvc.yaml`. `read` gives the text of files that `vars` name.
 pub fn parse(document: Document, style: Style, read: ReadText<'_>) -> Result<PipelineFile> {
+    resolve(document, style, read, &mut Err)
+}
+
+/// Like [`parse`], without the entries whose templates cannot be resolved.
+pub fn parse_sound(document: Document, style: Style, read: ReadText<'_>) -> Result<PipelineFile> {
+    resolve(document, style, read, &mut |_| Ok(()))
+}
+
+/// `broken` says of an entry that cannot be resolved whether that is an error of the file.
+fn resolve(
+    document: Document,
+    style: Style,
+    read: ReadText<'_>,
+    broken: &mut dyn FnMut(Error) -> Result<()>,
+) -> Result<PipelineFile> {
     let root = document.parse()?;
     let mut file = PipelineFile {
         stages: Vec::new(),
@@ -87,9 +102,22 @@ pub fn parse(document: Document, style: Style, read: ReadText<'_>) -> Result<Pip
     }
     if let Some(stages) = root.get("stages") {
         for (name, definition) in stages.as_map().unwrap_or_default() {
+            let instances = match foreach::expand(&document, &context, &name.text, definition) {
+                Ok(instances) => instances,
+                Err(error) => {
+                    broken(error)?;
+                    continue;
+                }
+            };
             let mut made = Vec::new();
-            for instance in foreach::expand(&document, &context, &name.text, definition)? {
-                let mut stage = load_stage(&document, &instance, folder, read)?;
+            for instance in instances {
+                let mut stage = match load_stage(&document, &instance, folder, read) {
+                    Ok(stage) => stage,
+                    Err(error) => {
+                        broken(error)?;
+                        continue;
+                    }
+                };
                 if instance.name != name.text {
                     stage.generated_from = Some(name.text.clone());
                     made.push(instance.name.clone());
@@ -101,23 +129,34 @@ pub fn parse(document: Document, style: Style, read: ReadText<'_>) -> Result<Pip
             }
         }
     }
-    file.params = top_strings(&document, &context, root.get("params"))?;
-    file.metrics = top_strings(&document, &context, root.get("metrics"))?;
+    load_other_entries(&document, &context, &root, &mut file).or_else(broken)?;
+    Ok(file)
+}
+
+/// All but the stages.
+fn load_other_entries(
+    document: &Document,
+    context: &Context,
+    root: &Node,
+    file: &mut PipelineFile,
+) -> Result<()> {
+    file.params = top_strings(document, context, root.get("params"))?;
+    file.metrics = top_strings(document, context, root.get("metrics"))?;
     if let Some(plots) = root.get("plots") {
-        let plots = context.resolve(&document, plots, None)?;
+        let plots = context.resolve(document, plots, None)?;
         file.plots = plot_definitions(plots.as_list().unwrap_or_default());
     }
     if let Some(artifacts) = root.get("artifacts") {
-        let artifacts = context.resolve(&document, artifacts, None)?;
+        let artifacts = context.resolve(document, artifacts, None)?;
         for (name, artifact) in artifacts.as_map().unwrap_or_default() {
-            file.artifacts.insert(name.text.clone(), load_artifact(&document, artifact)?);
+            file.artifacts.insert(name.text.clone(), load_artifact(document, artifact)?);
         }
     }
     if let Some(datasets) = root.get("datasets") {
-        let datasets = context.resolve(&document, datasets, None)?;
+        let datasets = context.resolve(document, datasets, None)?;
         file.datasets = datasets.as_list().unwrap_or_default().iter().map(Node::to_value).collect();
     }
-    Ok(file)
+    Ok(())
 }
 
 fn top_strings(document: &Document, context: &Context, node: Option<&Node>) -> Result<Vec<String>> {

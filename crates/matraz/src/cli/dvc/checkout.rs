@@ -48,8 +48,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     only_in_matraz(app, "--json", args.json)?;
     let project = Project::open(app)?;
     let repo = &project.repo;
-    let index = Index::load(repo)?;
     let how = TargetOptions { with_deps: args.with_deps, recursive: args.recursive };
+    let index = Index::load_for(repo, &args.targets, how, &app.cwd)?;
     let selections = target::select(repo, &index, &args.targets, how, &app.cwd)?;
     let wanted = Wanted::of(&selections, &index);
     let options = Options { force: args.force, relink: args.relink };

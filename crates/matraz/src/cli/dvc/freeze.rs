@@ -3,6 +3,7 @@
 use matraz_base::{Failure, Progress};
 use matraz_data::stage::address::relative;
 use matraz_data::stage::edit;
+use matraz_data::target::TargetOptions;
 use matraz_data::{Error, Index};
 
 use super::project::Project;
@@ -46,7 +47,7 @@ fn tell(app: &App, verb: &str, (target, error): &(&String, Error)) {
 }
 
 fn set_one(project: &Project, target: &str, app: &App, frozen: bool) -> Result<(), Error> {
-    let mut index = Index::load(&project.repo)?;
+    let mut index = Index::load_for(&project.repo, &[target.to_owned()], TargetOptions::default(), &app.cwd)?;
     let n = index.find_one(target, &app.cwd)?;
     let stage = &mut index.stages[n];
     edit::set_frozen(stage, frozen)?;

@@ -19,7 +19,7 @@ pub struct Args {
     /// All stages of the project
     #[arg(long)]
     all: bool,
-    /// Fail when a file of the project is broken, which is what happens anyway
+    /// With --all or -R, fail when a file is broken instead of leaving it out
     #[arg(long)]
     fail: bool,
     /// Folders stand for all stages below them
@@ -39,13 +39,17 @@ const WIDTH: usize = 80;
 pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     only_in_matraz(app, "--json", args.json)?;
     let repo = Repo::open(&app.cwd, &app.places())?;
-    let index = Index::load(&repo)?;
+    let default = vec![PIPELINE_FILE.to_owned()];
+    let targets = if args.targets.is_empty() { &default } else { &args.targets };
+    let options = TargetOptions { with_deps: false, recursive: args.recursive };
+    let index = match (args.all || args.recursive, args.fail) {
+        (true, true) => Index::load(&repo)?,
+        (true, false) => Index::load_sound(&repo)?,
+        (false, _) => Index::load_for(&repo, targets, options, &app.cwd)?,
+    };
     let stages: Vec<&Stage> = if args.all {
         index.stages.iter().collect()
     } else {
-        let default = vec![PIPELINE_FILE.to_owned()];
-        let targets = if args.targets.is_empty() { &default } else { &args.targets };
-        let options = TargetOptions { with_deps: false, recursive: args.recursive };
         let chosen = target::select(&repo, &index, targets, options, &app.cwd)?;
         chosen.iter().map(|selection| &index.stages[selection.stage]).collect()
     };
