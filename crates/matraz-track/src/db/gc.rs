@@ -38,7 +38,7 @@ async fn candidates(session: &mut Session, statement: Statement) -> Result<Vec<C
 
 const RUNS: &str = "SELECT run_uuid, artifact_uri, lifecycle_stage, deleted_time, experiment_id FROM runs";
 const MODELS: &str = "SELECT model_id, artifact_location, lifecycle_stage, last_updated_timestamp_ms, experiment_id FROM logged_models";
-const EXPERIMENTS: &str = "SELECT CAST(experiment_id AS VARCHAR(20)), artifact_location, lifecycle_stage, last_update_time, \
+const EXPERIMENTS: &str = "SELECT CAST(experiment_id AS VARCHAR(20)) AS id, artifact_location, lifecycle_stage, last_update_time, \
                            experiment_id FROM experiments";
 
 pub(crate) async fn deleted_runs(session: &mut Session) -> Result<Vec<Candidate>> {
