@@ -371,6 +371,17 @@ mod tests {
     }
 
     #[test]
+    fn rare_line_breaks_read_back() {
+        for text in ["t\u{85}", "\u{2028}", "a\u{2029}b", "it's\u{85} x"] {
+            let value = Value::Map(
+                [("a".to_owned(), Value::List(vec![Value::Str(text.into())]))].into_iter().collect(),
+            );
+            let written = crate::yaml::write(&value);
+            assert_eq!(parse(&written).unwrap().to_value(), value, "{written:?}");
+        }
+    }
+
+    #[test]
     fn words_between_several_spaces_read_back() {
         for words in 10..40 {
             for gap in [" ", "  ", "    "] {

@@ -227,7 +227,8 @@ impl Writer<'_> {
         if plain_fits && scalar::stays_text(text, self.dialect) {
             return Quotes::Plain;
         }
-        if self.ruamel() && text.contains(['\'', '\n']) {
+        // `ruamel.yaml` takes single quotes around the rarer line breaks, and reads spaces in their place.
+        if self.ruamel() && text.contains(|c| c == '\'' || is_break(c)) {
             return Quotes::Double;
         }
         if analysis.single && !(context.simple_key && analysis.multiline) {
