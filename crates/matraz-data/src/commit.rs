@@ -140,7 +140,7 @@ fn question(stage: &Stage, changed: &[String], cwd: &Path) -> String {
 
 /// Takes over what the workspace holds.
 fn save(repo: &Repo, stage: &mut Stage, contents: &mut Contents<'_>, report: &mut Report) -> Result<()> {
-    let missing = changes::refresh_deps(stage, contents)?;
+    let missing = changes::refresh_deps(repo, stage, contents)?;
     if let Some(name) = missing.first() {
         return Err(Error::NothingThere { path: stage.wdir.join(name) });
     }

@@ -834,7 +834,9 @@ impl Explain for Error {
             Self::Config { .. } => Kind::Settings,
             Self::Definition { .. } => Kind::Config,
             Self::NoPath { .. } => Kind::Unusable,
-            Self::NotYet { .. } => Kind::Usage,
+            // A file that says so is as unusable as one whose remote cannot be reached.
+            Self::NotYet { place: Some(_), .. } => Kind::Unusable,
+            Self::NotYet { place: None, .. } => Kind::Usage,
             Self::Git { .. } => Kind::Failed,
         }
     }

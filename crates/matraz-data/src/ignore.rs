@@ -148,9 +148,10 @@ impl Rules {
             let pattern = format!("{}:{number}:{}", file.name, glob.original());
             return Some(Verdict { ignored: found.is_ignore(), pattern });
         }
+        // What is always ignored stands in no file.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let ignored = self.matches(path, is_dir);
-        ignored.then(|| Verdict { ignored, pattern: name.into_owned() })
+        let pattern = if name == ".git" { format!(":{name}") } else { format!(":{name}/") };
+        self.matches(path, is_dir).then_some(Verdict { ignored: true, pattern })
     }
 }
 

@@ -214,7 +214,7 @@ impl Index {
         }
         let mut stage = dot_dvc::parse(&document)?;
         settle_paths(repo, &mut stage);
-        check_ignored(ignore, &stage)?;
+        check_outs(ignore, &stage)?;
         self.stages.push(stage);
         Ok(())
     }
@@ -239,7 +239,7 @@ impl Index {
         }
         for stage in &mut file.stages {
             settle_paths(repo, stage);
-            check_ignored(ignore, stage)?;
+            check_outs(ignore, stage)?;
             lock.fill(stage);
         }
         self.stages.extend(file.stages.iter().cloned());
@@ -348,8 +348,12 @@ fn settle_paths(repo: &Repo, stage: &mut Stage) {
     }
 }
 
-fn check_ignored(ignore: &Ignore, stage: &Stage) -> Result<()> {
+/// Refuses outputs that would define stages or that nobody looks at.
+fn check_outs(ignore: &Ignore, stage: &Stage) -> Result<()> {
     for out in &stage.outs {
+        if is_project_file(&out.path) {
+            return Err(Error::StageFileAsOutput { path: out.path.clone() });
+        }
         let is_dir = out.digest.map_or_else(|| out.path.is_dir(), |digest| digest.is_dir());
         if let Some(verdict) = ignore.verdict(&out.path, is_dir)?
             && verdict.ignored

@@ -6,8 +6,8 @@ use std::path::Path;
 use matraz_base::process::Interrupt;
 use matraz_base::{Value, yaml};
 
-use crate::index::Index;
-use crate::stage::{LockFile, Stage, document};
+use crate::index::{Index, address_of};
+use crate::stage::{LockFile, Stage, document, edit};
 use crate::target::TargetOptions;
 use crate::unprotect::unprotect;
 use crate::{Error, Repo, Result};
@@ -17,7 +17,11 @@ use crate::{Error, Repo, Result};
 pub fn remove(repo: &Repo, targets: &[String], outs: bool, cwd: &Path, interrupt: &Interrupt) -> Result<()> {
     for target in targets {
         let index = Index::load_for(repo, std::slice::from_ref(target), TargetOptions::default(), cwd)?;
-        let found = index.find(target, cwd)?;
+        let found = match address_of(target, cwd).name {
+            // The stages of a group go one by one, if at all.
+            Some(_) => vec![index.find_one(target, cwd)?],
+            None => index.find(target, cwd)?,
+        };
         if found.is_empty() {
             return Err(Error::NoSuchTarget { target: target.clone() });
         }
@@ -33,7 +37,7 @@ pub fn remove(repo: &Repo, targets: &[String], outs: bool, cwd: &Path, interrupt
 
 fn remove_stage(repo: &Repo, stage: &Stage, outs: bool) -> Result<()> {
     // As in DVC, the outputs of a stage that cannot be removed are not ignored any more all the same; they stay.
-    let refused = stage.generated_from.is_some();
+    let refused = stage.parametrized || stage.generated_from.is_some();
     for out in &stage.outs {
         if outs && !refused {
             if !repo.contains(&out.path) || out.path == repo.root {
@@ -47,11 +51,7 @@ fn remove_stage(repo: &Repo, stage: &Stage, outs: bool) -> Result<()> {
             git.stop_ignoring(&out.path)?;
         }
     }
-    if refused {
-        let name = stage.address.name.clone().unwrap_or_default();
-        let message = "it is made from a template, which only an editor can change".to_owned();
-        return Err(Error::BadStage { name, message });
-    }
+    edit::refuse_parametrized(stage)?;
     let file = &stage.address.file;
     let Some(name) = &stage.address.name else { return remove_path(file) };
     let Some(document) = document::read(file)? else { return Ok(()) };

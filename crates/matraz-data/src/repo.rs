@@ -124,7 +124,8 @@ impl Repo {
         let root = normal(dir);
         let git = match (options.no_scm, options.subdir) {
             (true, _) => None,
-            (false, true) => Git::discover(&root),
+            // The folder may be yet to be made.
+            (false, true) => root.ancestors().find(|folder| folder.is_dir()).and_then(Git::discover),
             (false, false) => Git::open(&root),
         };
         if git.is_none() && !options.no_scm {

@@ -47,6 +47,7 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
 /// Reads one document. Empty text is null.
 pub fn parse_with(text: &str, dialect: Dialect) -> Result<Node, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    refuse_leading_tab(text)?;
     let mut builder = Builder {
         source: text,
         dialect,
@@ -56,6 +57,22 @@ pub fn parse_with(text: &str, dialect: Dialect) -> Result<Node, SyntaxError> {
         nodes: 0,
     };
     builder.document()
+}
+
+/// A tab before the first word of a document is no indentation; the parser takes it for white space.
+fn refuse_leading_tab(text: &str) -> Result<(), SyntaxError> {
+    for (number, line) in text.lines().enumerate() {
+        let word = line.trim_start_matches([' ', '\t']);
+        let before = &line[..line.len() - word.len()];
+        if let Some(column) = before.find('\t') {
+            let message = "a tab cannot be used to indent".to_owned();
+            return Err(SyntaxError { line: number + 1, column: column + 1, width: 1, message });
+        }
+        if !word.is_empty() && !word.starts_with('#') {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Turns character offsets into byte offsets.
@@ -321,6 +338,8 @@ mod tests {
             ("a: 1\n---\nb: 2\n", 3, 1, "second document"),
             ("a: *nothing\n", 1, 4, "unknown anchor"),
             ("{a: 1}: 2\n", 1, 1, "a key must be a plain value"),
+            ("\tstages: {}\n", 1, 1, "a tab cannot be used to indent"),
+            ("# note\n \t\na: 1\n", 2, 2, "a tab cannot be used to indent"),
             ("a: &x [*x]\n", 1, 8, "alias to something that contains it"),
         ];
         for (text, line, column, message) in table {

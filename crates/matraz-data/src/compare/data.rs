@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::{Cache, Object};
 use crate::index::{Index, is_project_file};
+use crate::repo::DVC_DIR;
 use crate::stage::Output;
 use crate::view::View;
 use crate::{Error, Result};
@@ -79,7 +80,10 @@ impl<'r> Snapshot<'r> {
                 files.extend(tree.entries().iter().map(|entry| out.path.join(&entry.path)));
             }
         }
-        files.retain(|file| file.starts_with(path) && file != path && !is_project_file(file));
+        let own = self.view.repo.root.join(DVC_DIR);
+        files.retain(|file| {
+            file.starts_with(path) && file != path && !is_project_file(file) && !file.starts_with(&own)
+        });
         files.sort();
         files.dedup();
         Ok((is_dir || !files.is_empty()).then_some(files))

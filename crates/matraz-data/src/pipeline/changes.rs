@@ -163,8 +163,11 @@ pub fn params_of(stage: &Stage) -> Result<Vec<(PathBuf, ParamsChange)>> {
 }
 
 fn params_file(file: &ParamsFile) -> Result<Option<ParamsChange>> {
+    let Some(locked) = &file.locked else {
+        let change = if file.path.exists() { Change::New } else { Change::Deleted };
+        return Ok(Some(ParamsChange::File(change)));
+    };
     let Some(values) = read_params(file)? else { return Ok(Some(ParamsChange::File(Change::Deleted))) };
-    let Some(locked) = &file.locked else { return Ok(Some(ParamsChange::File(Change::New))) };
     let mut names: Vec<&String> = file.keys.iter().collect();
     if names.is_empty() {
         names.extend(values.keys());
@@ -219,7 +222,7 @@ fn output(out: &Output, contents: &mut Contents<'_>, cached: Option<bool>) -> Re
 
 /// Takes over what the dependencies and parameters hold now. Dependencies that are not there are returned by the names
 /// that the stage has for them.
-pub fn refresh_deps(stage: &mut Stage, contents: &mut Contents<'_>) -> Result<Vec<String>> {
+pub fn refresh_deps(repo: &Repo, stage: &mut Stage, contents: &mut Contents<'_>) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for dep in &mut stage.deps {
         if let Source::Dataset(standing) = &dep.source {
@@ -234,16 +237,18 @@ pub fn refresh_deps(stage: &mut Stage, contents: &mut Contents<'_>) -> Result<Ve
             };
             dep.extra.insert("dataset".into(), Value::Map(lock));
         }
-        if dep.source != Source::Local {
-            continue;
-        }
-        match contents.of(&dep.path, dep.legacy)? {
+        let path = match dep.source {
+            Source::Local => dep.path.clone(),
+            Source::Url => url::locate(&dep.def_path, &repo.config, &stage.wdir)?,
+            Source::Repo(_) | Source::Dataset(_) => continue,
+        };
+        match contents.of(&path, dep.legacy)? {
             None => missing.push(dep.def_path.clone()),
             Some((digest, meta)) if Some(digest) == dep.digest => dep.meta = meta,
             Some(found) => {
                 // Changed data lose the digest of DVC 2.
                 let (digest, meta) =
-                    if dep.legacy { contents.of(&dep.path, false)?.unwrap_or(found) } else { found };
+                    if dep.legacy { contents.of(&path, false)?.unwrap_or(found) } else { found };
                 dep.digest = Some(digest);
                 dep.meta = meta;
                 dep.legacy = false;

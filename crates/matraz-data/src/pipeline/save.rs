@@ -16,7 +16,7 @@ use crate::{Error, Repo, Result};
 /// Records what stage `n`, which is step `step` of the plan, read and made. Returns the name of the run in the run cache,
 /// when it was stored there.
 pub(super) fn save(runner: &mut Runner<'_>, step: usize, n: usize) -> Result<Option<String>> {
-    let missing = changes::refresh_deps(&mut runner.stages[n], &mut runner.contents)?;
+    let missing = changes::refresh_deps(runner.repo, &mut runner.stages[n], &mut runner.contents)?;
     let name = runner.stages[n].address.display(&runner.options.request.cwd);
     if !missing.is_empty() && !runner.options.allow_missing {
         return Err(Error::MissingDependency { stage: name, paths: missing });

@@ -123,7 +123,7 @@ impl<'r> Runner<'r> {
             return Ok(Look::MustRun);
         }
         let before = self.stages[n].clone();
-        let missing = changes::refresh_deps(&mut self.stages[n], &mut self.contents)?;
+        let missing = changes::refresh_deps(self.repo, &mut self.stages[n], &mut self.contents)?;
         if !missing.is_empty() {
             if self.options.fail_as_dvc {
                 removal::remove_outs(&before)?;

@@ -91,6 +91,13 @@ pub fn fetch(
         cwd,
     };
     let (groups, imports) = request.parcels_and_imports(repo, wanted, progress)?;
+    // A name that the settings do not know is a mistake, also while all data are here.
+    for name in groups.keys() {
+        let name = name.clone().or_else(|| options.remote.clone()).or_else(|| repo.config.default_remote());
+        if let Some(name) = name.filter(|name| repo.config.remote(name).is_none()) {
+            return Err(Error::NoSuchRemote { name });
+        }
+    }
     let mut report = Report::default();
     if options.run_cache {
         let remote = Remote::find(repo, options.remote.as_deref())?;
@@ -100,8 +107,7 @@ pub fn fetch(
     let whole = groups.is_empty();
     for (name, parcels) in groups {
         let wanted = Needed::of(&mut cache, &parcels)?;
-        let all: BTreeSet<Object> = wanted.files.union(&wanted.folders).copied().collect();
-        let all: Vec<Object> = all.into_iter().collect();
+        let all = wanted.all();
         let (presence, _) = cache.survey(repo, &all, interrupt.flag())?;
         // What is all here needs no remote.
         if presence.iter().all(|presence| presence.is_present()) && options.remote.is_none() {
@@ -188,8 +194,13 @@ pub fn fetch_outputs(
     }
     let mut report = Report::default();
     for (name, parcels) in groups {
-        let remote = Remote::find(repo, name.as_deref())?;
         let wanted = Needed::of(cache, &parcels)?;
+        let (presence, _) = cache.survey(repo, &wanted.all(), interrupt.flag())?;
+        // What is all here needs no remote.
+        if presence.iter().all(|presence| presence.is_present()) {
+            continue;
+        }
+        let remote = Remote::find(repo, name.as_deref())?;
         copy_down(repo, cache, &remote, &wanted.folders, &mut report, progress, interrupt)?;
         let needed = Needed::of(cache, &parcels)?;
         copy_down(repo, cache, &remote, &needed.files, &mut report, progress, interrupt)?;

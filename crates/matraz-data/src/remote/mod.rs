@@ -219,6 +219,11 @@ struct Needed {
 }
 
 impl Needed {
+    /// Files and listings in one row.
+    fn all(&self) -> Vec<Object> {
+        self.files.union(&self.folders).copied().collect()
+    }
+
     /// What parcels consist of, as far as the cache has the listings of folders.
     fn of<'p>(
         cache: &mut crate::cache::Cache,

@@ -86,7 +86,7 @@ fn parse_output(document: &Document, node: &Node, stage: &Stage) -> Result<Outpu
         return Err(no_path(document, node, "an output"));
     }
     if dvc_yaml::is_url(def_path) {
-        return Err(document.not_yet(path.span, format!("an output outside this machine (`{def_path}`)")));
+        return Err(document.not_yet(path.span, format!("an output with a scheme (`{def_path}`)")));
     }
     if def_path.is_empty() || def_path.contains('\0') {
         return Err(document.error(path.span, "`path` is not the name of a file"));

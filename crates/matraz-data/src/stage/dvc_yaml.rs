@@ -186,7 +186,9 @@ fn load_stage(
     }
     let address = Address { file: document.path.clone(), name: Some(name.clone()) };
     let mut stage = Stage::new(address, wdir);
-    stage.parametrized = refuse_templates(document, &instance.body).is_err();
+    // Variables of its own are no part of the stage that they make.
+    stage.parametrized =
+        refuse_templates(document, &instance.body).is_err() || instance.body.get("vars").is_some();
     let mut kinds: Vec<(&str, Node)> = Vec::new();
     for (key, raw) in instance.body.as_map().unwrap_or_default() {
         if matches!(key.text.as_str(), "vars" | "wdir" | "matrix") {
@@ -351,7 +353,7 @@ fn load_outputs(document: &Document, node: &Node, kind: &str, stage: &mut Stage)
 
 fn new_output(document: &Document, stage: &Stage, path: &str, item: &Node) -> Result<Output> {
     if is_url(path) {
-        return Err(document.not_yet(item.span, format!("an output outside this machine (`{path}`)")));
+        return Err(document.not_yet(item.span, format!("an output with a scheme (`{path}`)")));
     }
     let path = if Path::new(path).is_absolute() { relative_if_inside(stage, path) } else { path.to_owned() };
     Ok(Output::new(join(&stage.wdir, &path), path))

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use matraz_base::{Map, Value, yaml};
 
 use super::address::{Address, join, relative};
+use super::dataset::SCHEME;
 use super::document;
 use super::output::{Output, OutputKind, PlotProps};
 use super::stage::{Cmd, Stage};
 use super::{PARAMS_FILE, PIPELINE_FILE, ParamsFile, dot_dvc, dvc_yaml};
 use crate::index::{Index, is_project_file, refuse_git_ignored};
 use crate::pipeline::Graph;
+use crate::source::url;
 use crate::{Error, Repo, Result};
 
 /// A stage as a user asks for it. Paths are relative to `wdir`.
@@ -70,6 +72,14 @@ pub fn add(repo: &Repo, cwd: &Path, new: &NewStage, force: bool) -> Result<(Stag
         return refuse(format!("stage working dir '{}' is outside of the project", wdir.display()));
     }
     let mut stage = build(new, file.clone(), wdir);
+    for path in new.deps.iter().chain(new.outs.iter().map(|out| &out.path)) {
+        if dvc_yaml::is_url(path) && !path.starts_with(SCHEME) {
+            url::locate(path, &repo.config, &stage.wdir)?;
+        }
+    }
+    if let Some(out) = new.outs.iter().find(|out| dvc_yaml::is_url(&out.path)) {
+        return Err(Error::NotYet { what: format!("an output with a scheme (`{}`)", out.path), place: None });
+    }
     check_paths(repo, &stage)?;
     let mut index = Index::load(repo)?;
     if let Some(old) = index.stages.iter().position(|known| known.address == stage.address) {
@@ -168,7 +178,8 @@ fn keep_notes(stage: &mut Stage, old: &Stage) {
     }
 }
 
-fn refuse_parametrized(stage: &Stage) -> Result<()> {
+/// A stage that a template makes can only be changed by hand.
+pub fn refuse_parametrized(stage: &Stage) -> Result<()> {
     if stage.parametrized || stage.generated_from.is_some() {
         let name = stage.address.name.clone().unwrap_or_default();
         let message = "it is made from a template, which only an editor can change".to_owned();

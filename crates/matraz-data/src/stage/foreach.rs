@@ -38,6 +38,7 @@ pub fn expand(
     if let Some(matrix) = definition.get("matrix") {
         return grid(document, context, name, matrix, definition);
     }
+    refuse_unnameable(document, definition, name, name)?;
     Ok(vec![Instance { name: name.to_owned(), body: definition.clone(), context: context.clone() }])
 }
 
@@ -62,7 +63,7 @@ fn each(
     };
     // A value that stands twice in a list makes one stage.
     let entries: Map = entries.into_iter().collect();
-    refuse_nameless(document, items, group, &entries)?;
+    entries.keys().try_for_each(|key| refuse_unnameable(document, items, group, key))?;
     let origin = items.as_str().and_then(template::only_expression);
     Ok(entries
         .into_iter()
@@ -120,7 +121,7 @@ fn grid(
     let body = without(definition, "matrix");
     let stages: Map =
         combinations.into_iter().map(|(names, chosen)| (names.join("-"), Value::Map(chosen))).collect();
-    refuse_nameless(document, matrix, group, &stages)?;
+    stages.keys().try_for_each(|key| refuse_unnameable(document, matrix, group, key))?;
     Ok(stages
         .into_iter()
         .map(|(key, item)| {
@@ -161,12 +162,14 @@ fn is_from_context(list: &Node, n: usize) -> bool {
     node.and_then(Node::as_str).is_some_and(|text| template::only_expression(text).is_some())
 }
 
-/// An empty text names no stage.
-fn refuse_nameless(document: &Document, node: &Node, group: &str, stages: &Map) -> Result<()> {
-    if stages.contains_key("") {
-        return Err(
-            document.error(node.span, format!("an item of `{group}` is empty: its stage has no name"))
-        );
+/// An empty text names no stage, and what is behind the last `@` of a name is the item of a group.
+fn refuse_unnameable(document: &Document, node: &Node, name: &str, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Err(document.error(node.span, format!("`{name}` has a stage without a name")));
+    }
+    if text.contains('@') {
+        let message = format!("`{text}` cannot name a stage: `@` stands between a group and its items");
+        return Err(document.error(node.span, message));
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ use crate::names;
 
 /// Data and pipelines under version control, in DVC's own words
 #[derive(Parser, Debug)]
-#[command(name = "dvc", version = names::DVC_VERSION, disable_version_flag = true, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "dvc", version = names::DVC_VERSION, disable_version_flag = true, disable_help_subcommand = true, arg_required_else_help = true, infer_long_args = true)]
 // DVC takes `--cd` before the command only.
 #[command(mut_arg("cd", |arg| arg.global(false)))]
 #[command(mut_subcommand("exp", |group| group.visible_alias("experiments")))]

@@ -209,3 +209,106 @@ fn wait_for(condition: impl Fn() -> bool) {
     }
     panic!("it did not happen within 30 s");
 }
+
+#[test]
+fn what_is_broken_elsewhere_does_not_matter_to_targets_that_name_a_stage_or_a_data_file() {
+    let w = pipeline();
+    w.write("f", "1\n");
+    w.matraz(&["dvc", "add", "f"]).succeeds();
+    w.matraz(&["dvc", "repro"]).succeeds();
+    let targeted = [
+        "repro -s -f a",
+        "status a",
+        "stage list a",
+        "stage list --all",
+        "freeze a",
+        "unfreeze a",
+        "commit -f a",
+        "checkout a",
+        "checkout f.dvc",
+        "commit -f f.dvc",
+    ];
+    let is_broken = |what: &str| {
+        for line in targeted {
+            let words: Vec<&str> = ["dvc"].into_iter().chain(line.split(' ')).collect();
+            assert_eq!(w.matraz(&words).code, 0, "{line} with {what}");
+        }
+        for line in ["repro a", "status", "checkout f", "add f", "stage list --all --fail"] {
+            let words: Vec<&str> = ["dvc"].into_iter().chain(line.split(' ')).collect();
+            assert_ne!(w.matraz(&words).code, 0, "{line} with {what}");
+        }
+    };
+    w.write("sub/dvc.yaml", "stages: [\n");
+    is_broken("another file");
+    fs::remove_file(w.path("sub/dvc.yaml")).unwrap();
+    w.write("sub/x.dvc", "outs: 1\n");
+    is_broken("a data file");
+    fs::remove_file(w.path("sub/x.dvc")).unwrap();
+    // One whose outputs another stage makes, too.
+    w.write("sub/dvc.yaml", "stages:\n  a: {cmd: echo, outs: [../a.txt]}\n");
+    w.matraz(&["dvc", "repro", "-s", "-f", "a"]).succeeds();
+    w.matraz(&["dvc", "repro", "a"]).ends_with(255);
+    fs::remove_file(w.path("sub/dvc.yaml")).unwrap();
+    w.write("dvc.yaml", &format!("{PIPELINE}  z: {{cmd: 'echo ${{nosuch}}'}}\n"));
+    w.matraz(&["dvc", "repro", "-s", "-f", "a"]).succeeds();
+    w.matraz(&["dvc", "remove", "b"]).succeeds();
+    assert!(w.read("dvc.yaml").contains("${nosuch}") && !w.read("dvc.yaml").contains("b.sh"));
+    w.matraz(&["dvc", "repro", "z"]).ends_with(255).says(&["nosuch"]);
+}
+
+#[test]
+fn what_dvc_refuses_is_refused_and_nothing_is_written() {
+    let w = Workspace::project();
+    for (option, address, code, says) in [
+        ("-d", "s3://b/x", 255, "s3://b/x"),
+        ("-O", "s3://b/x", 255, "s3://b/x"),
+        ("-d", "remote://nosuch/x", 251, "remote 'nosuch'"),
+        ("-O", "odd://b/x", 251, "odd://"),
+    ] {
+        w.matraz(&["dvc", "stage", "add", "-n", "x", option, address, "echo"]).ends_with(code).says(&[says]);
+        assert!(!w.path("dvc.yaml").exists());
+    }
+    for (definition, says) in [
+        ("'a@b': {cmd: e}", "`a@b` cannot name a stage"),
+        ("'': {cmd: e}", "without a name"),
+        ("a: {foreach: ['@', x], do: {cmd: e}}", "`@` cannot name a stage"),
+        ("a: {matrix: {x: [p@q]}, cmd: e}", "`p@q` cannot name a stage"),
+        ("a: {cmd: e, outs: [x.dvc]}", "cannot be an output"),
+    ] {
+        w.write("dvc.yaml", &format!("stages:\n  {definition}\n"));
+        w.matraz(&["dvc", "status"]).ends_with(1).says(&[says]);
+        w.matraz(&["dvc", "repro"]).ends_with(255).says(&[says]);
+    }
+    let templates = "vars: [{v: 1}]\nstages:\n  a: {cmd: 'echo ${v} > a', outs: [a]}\n  \
+                     b: {cmd: 'echo > b', outs: [b], vars: [{w: 1}]}\n  c: {foreach: [x], do: {cmd: echo}}\n";
+    w.write("dvc.yaml", templates);
+    w.matraz(&["dvc", "repro"]).succeeds();
+    for name in ["a", "b", "c", "c@x"] {
+        w.matraz(&["dvc", "remove", name]).ends_with(1);
+        assert_eq!(w.read("dvc.yaml"), templates, "{name}");
+    }
+    w.matraz(&["dvc", "config", "core.remote", "nosuch"]).succeeds();
+    w.matraz(&["dvc", "fetch"]).ends_with(1).says(&["nosuch"]);
+    w.matraz(&["dvc", "pull"]).ends_with(1).says(&["nosuch"]);
+}
+
+#[test]
+fn a_pull_takes_from_the_cache_what_is_there_and_needs_no_remote_for_it() {
+    let w = pipeline();
+    w.matraz(&["dvc", "repro"]).succeeds();
+    fs::remove_file(w.path("b.txt")).unwrap();
+    w.matraz(&["dvc", "repro", "--pull"]).succeeds().prints(&["Pulling data for stage: 'b'"]);
+    assert_eq!(w.read("b.txt"), "1\n");
+}
+
+#[test]
+fn check_ignore_answers_for_patterns_that_take_back_in() {
+    let w = Workspace::project();
+    w.write(".dvcignore", "a*\n!ab\n");
+    w.matraz(&["dvc", "check-ignore", "-d", "ab"]).succeeds().prints(&[".dvcignore:2:!ab\tab"]);
+    w.matraz(&["dvc", "check-ignore", "ab"]).ends_with(1);
+    w.matraz(&["dvc", "check-ignore", "-d", ".git/config"]).succeeds().prints(&[":.git\t.git/config"]);
+    assert_eq!(w.matraz(&["dvc", "check-ignore", "-q", "ax"]).succeeds().out, "");
+    w.matraz(&["dvc", "check-ignore", "-q", "-d", "ax"]).ends_with(255);
+    w.matraz(&["dvc", "check-ignore", "--stdin", "ax"]).ends_with(255);
+}

@@ -35,6 +35,20 @@ fn wrong_usage_has_the_code_of_its_grammar() {
 }
 
 #[test]
+fn long_options_of_dvc_can_be_cut_short_while_they_are_the_only_ones() {
+    let w = Workspace::project();
+    w.write("f", "1\n");
+    for line in
+        [&["dvc", "add", "--forc", "f"][..], &["dvc", "status", "--js"], &["dvc", "gc", "--w", "--fo"]]
+    {
+        w.matraz(line).succeeds();
+    }
+    w.matraz(&["dvc", "repro", "--al"]).ends_with(254).says(&["--al"]);
+    w.matraz(&["dvc", "config", "--l"]).ends_with(254).says(&["--l"]);
+    w.matraz(&["status", "--js"]).ends_with(2);
+}
+
+#[test]
 fn help_names_every_group() {
     let w = Workspace::git();
     w.matraz(&["--help"]).succeeds().prints(&[

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::cli::{CliError, only_in_matraz};
 use crate::exit::Exit;
+use crate::printer::Volume;
 
 /// Show which paths `.dvcignore` files hide
 #[derive(clap::Args, Debug)]
@@ -22,8 +23,11 @@ pub struct Args {
     /// Show paths that no pattern matches, too
     #[arg(short, long)]
     non_matching: bool,
+    /// Show all patterns that count: there is one a path
+    #[arg(short, long, hide = true)]
+    all: bool,
     /// Read paths from standard input, one a line
-    #[arg(long, conflicts_with = "targets")]
+    #[arg(long)]
     stdin: bool,
     /// Print JSON (Matraz's own grammar alone)
     #[arg(long)]
@@ -38,6 +42,15 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     if args.non_matching && !args.details {
         return Err(refused("--non-matching is only of use with --details").into());
     }
+    if args.all && !args.details {
+        return Err(refused("--all is only of use with --details").into());
+    }
+    if args.stdin && !args.targets.is_empty() {
+        return Err(refused("paths and --stdin exclude each other").into());
+    }
+    if app.out.volume() == Volume::Quiet && args.details {
+        return Err(refused("--details and --quiet exclude each other").into());
+    }
     only_in_matraz(app, "--json", args.json)?;
     let repo = Repo::open(&app.cwd, &app.places())?;
     let mut any = false;
@@ -45,7 +58,8 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let mut check = |target: &str| -> Result<(), Failure> {
         let path = join(&app.cwd, target);
         let verdict = repo.ignore().verdict(&path, path.is_dir())?;
-        any |= verdict.as_ref().is_some_and(|verdict| verdict.ignored);
+        // With details, a pattern that takes the path back in is an answer too.
+        any |= verdict.as_ref().is_some_and(|verdict| verdict.ignored || args.details);
         if args.json {
             let (ignored, pattern) = verdict.map_or((false, None), |one| (one.ignored, Some(one.pattern)));
             rows.push(json!({"path": target, "ignored": ignored, "pattern": pattern}));
@@ -53,7 +67,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         }
         match (verdict, args.details) {
             (Some(verdict), true) => app.out.result(&format!("{}\t{target}", verdict.pattern)),
-            (Some(verdict), false) if verdict.ignored => app.out.result(target),
+            (Some(verdict), false) if verdict.ignored => app.out.line(target),
             (None, true) if args.non_matching => app.out.result(&format!("::\t{target}")),
             _ => {}
         }

@@ -59,7 +59,7 @@ enum Command {
         /// The option
         option: String,
         /// Its new value
-        #[arg(required_unless_present = "unset", allow_negative_numbers = true)]
+        #[arg(allow_negative_numbers = true)]
         value: Option<String>,
         /// Remove the option
         #[arg(short, long)]
@@ -136,6 +136,9 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             let section = SectionName::remote(&name);
             if !config.merged_through(level).contains_key(&section) {
                 return Err(missing(&name).into());
+            }
+            if value.is_none() && !unset {
+                return Err(Error::config(format!("'{option}' of '{name}' needs a value, or --unset")).into());
             }
             let value = value.filter(|_| !unset);
             let value = value.map(|value| config.path_setting(level, &section, &option, &value, &app.cwd));

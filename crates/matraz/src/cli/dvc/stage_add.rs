@@ -78,7 +78,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         always_changed: args.always_changed,
         desc: args.desc.clone(),
     };
-    if let Some(word) = args.command.first().filter(|word| word.starts_with('-')) {
+    if let Some(word) = args.command.first().filter(|word| word.starts_with('-') && !word.contains(' ')) {
         let hint = Some("a command stands behind all options".to_owned());
         return Err(CliError::Usage { message: format!("`stage add` has no option `{word}`"), hint }.into());
     }
