@@ -43,7 +43,7 @@ pub fn status(
         [file] if !options.with_deps && is_project_file(Path::new(file)) && join(cwd, file).is_file() => {
             Index::load_file(repo, &join(cwd, file))?
         }
-        _ => Index::load_for(repo, targets, options, cwd)?,
+        _ => Index::load(repo)?,
     };
     let selections = target::select(repo, &index, targets, options, cwd)?;
     let stages: Vec<_> = selections.iter().map(|selection| &index.stages[selection.stage]).collect();
