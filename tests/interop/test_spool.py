@@ -54,6 +54,7 @@ def check(server, keeps_ids, local):
     history = client.get_metric_history(child.info.run_id, "loss")
     assert [point.step for point in history] == list(range(20))
     mlflow.set_tracking_uri(server.url)
+    mlflow.set_registry_uri(server.url)
     assert mlflow.artifacts.load_text(f"{child.info.artifact_uri}/notes/note.txt") == "hi"
     assert mlflow.artifacts.load_dict(f"{child.info.artifact_uri}/config/a.json") == {"a": 1}
     model = mlflow.sklearn.load_model(f"runs:/{child.info.run_id}/model")

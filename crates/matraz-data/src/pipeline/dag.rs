@@ -167,7 +167,7 @@ impl Dag {
 
     /// Graphviz's notation.
     pub fn to_dot(&self) -> String {
-        let quote = |n: usize| format!("\"{}\"", self.nodes[n]);
+        let quote = |n: usize| format!("\"{}\"", self.nodes[n].replace('"', "\\\""));
         let mut text = String::from("strict digraph {\n");
         for n in 0..self.nodes.len() {
             text.push_str(&format!("{};\n", quote(n)));
@@ -330,6 +330,8 @@ mod tests {
              node1-->node3\n\tnode2-->node3\n\tnode4-->node1\n\tnode5[\"alone\"]"
         );
         assert!(dag.to_dot().contains("\"b\" -> \"c\";\n"));
+        let quoted = Dag { nodes: vec!["a\"b".to_owned()], edges: Vec::new() };
+        assert!(quoted.to_dot().contains("\"a\\\"b\";\n"));
     }
 
     #[test]

@@ -303,6 +303,9 @@ impl Source {
             let changed = IndexMap::from_iter([(SectionName::remote(&name), options)]);
             config.overlay(&self.with_absolute_paths(changed));
         }
+        if let Some(name) = request.remote.as_ref().filter(|name| config.remote(name).is_none()) {
+            return Err(Error::NoSuchRemote { name: name.clone() });
+        }
         config.validate()
     }
 

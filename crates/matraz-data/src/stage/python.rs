@@ -31,7 +31,8 @@ pub fn tuples(text: &str) -> Vec<String> {
 pub fn literal_length(text: &str) -> Option<usize> {
     let mut literal = Literal { rest: text, has_tuple: false };
     literal.value(0)?;
-    Some(text.len() - literal.rest.len())
+    // Behind a string it looks for another one, past the blanks.
+    Some(text[..text.len() - literal.rest.len()].trim_end().len())
 }
 
 /// A statement: how far it is indented, and its text on one line without comments.

@@ -43,6 +43,11 @@ fn files_are_listed_and_copied_out() {
     assert_eq!(ours.read("part/b"), "b");
     let missing = ours.matraz(&["get", &url, "data/nosuch"]);
     assert_eq!(missing.code, 4, "{}", missing.err);
+    for command in ["get", "import"] {
+        let words = ["dvc", command, &url, "model.bin", "--remote", "nosuch", "-o", "elsewhere"];
+        ours.matraz(&words[..]).fails().says(&["remote 'nosuch' doesn't exist"]);
+        assert!(!ours.path("elsewhere").exists());
+    }
     for escape in ["../project/model.bin", "/etc/passwd"] {
         assert_ne!(ours.matraz(&["get", &url, escape, "-o", "stolen"]).code, 0);
         assert!(!ours.path("stolen").exists());
