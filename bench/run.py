@@ -387,10 +387,10 @@ generator in Rust, as many connections as said. Not a part of `make bench`.
 | … requests of one row, 1 / 16 connections | 38 / 188 /s | 26 / 27 /s |
 | … p99 at 16 connections | 174 ms | 839 ms |
 
-- The pickled forest needs Python, which takes most of those times. The same forest as ONNX (30 MB) answers after 0.65 s, and
+- The pickled forest (measured with a development build) needs Python, which takes most of those times. The same forest as ONNX (30 MB) answers after 0.65 s, and
   6,600 and 18,900 requests a second, p99 2.4 ms at 16 connections.
 - Over 30,000 runs the four searches take 43, 128, 181 and 62 ms (p95). A condition on a param or a metric costs SQLite one
-  look into an index and one into a table for each run, 1.2 to 1.7 µs, which is what its own shell takes for the statement.
+  look into an index and one into a table for each run, 1.2 to 1.7 µs, as much as Python's `sqlite3` for the statement.
 - 2,000 clients that log single metrics for a minute: 281,851 calls acknowledged and as many rows found afterwards, no error,
   p99 0.65 s, at most 139 MiB.
 - A million files of 200 bytes in 1,000 folders: `add` 51 s (812 MiB), `status` 2.7 s (309 MiB), with one file changed 3.4 s.

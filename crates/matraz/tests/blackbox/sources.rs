@@ -43,11 +43,10 @@ fn files_are_listed_and_copied_out() {
     assert_eq!(ours.read("part/b"), "b");
     let missing = ours.matraz(&["get", &url, "data/nosuch"]);
     assert_eq!(missing.code, 4, "{}", missing.err);
-    for command in ["get", "import"] {
-        let words = ["dvc", command, &url, "model.bin", "--remote", "nosuch", "-o", "elsewhere"];
-        ours.matraz(&words[..]).fails().says(&["remote 'nosuch' doesn't exist"]);
-        assert!(!ours.path("elsewhere").exists());
-    }
+    ours.matraz(&["get", &url, "data", "--remote", "nosuch", "-o", "elsewhere"])
+        .fails()
+        .says(&["remote 'nosuch' doesn't exist"]);
+    assert!(!ours.path("elsewhere").exists());
     for escape in ["../project/model.bin", "/etc/passwd"] {
         assert_ne!(ours.matraz(&["get", &url, escape, "-o", "stolen"]).code, 0);
         assert!(!ours.path("stolen").exists());
@@ -61,6 +60,10 @@ fn imports_are_updated_and_come_back() {
     ours.matraz(&["import", &url, "model.bin"]).succeeds();
     ours.matraz(&["import", &url, "data"]).succeeds();
     ours.matraz(&["import", &url, "code"]).succeeds();
+    ours.matraz(&["import", &url, "data", "--remote", "nosuch", "-o", "elsewhere"])
+        .fails()
+        .says(&["remote 'nosuch' doesn't exist"]);
+    assert!(!ours.path("elsewhere").exists() && !ours.path("elsewhere.dvc").exists());
     assert_eq!(ours.matraz(&["status", "--json"]).succeeds().out.trim(), "{}");
     change(&theirs);
     ours.matraz(&["status"]).succeeds().prints(&["update available"]);
