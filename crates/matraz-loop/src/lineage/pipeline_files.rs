@@ -18,11 +18,14 @@ pub(super) struct Maker {
 
 /// The stage that made the data of this digest, by the lock files of a commit or of the workspace.
 pub(super) fn maker(repo: &Repo, commit: Option<&str>, digest: &str) -> Result<Option<Maker>> {
-    let view = match commit {
-        Some(commit) => View::at(repo, commit)?,
-        None => View::workspace(repo),
+    let index = match commit {
+        // A commit whose files are broken says nothing, and nobody can mend it.
+        Some(commit) => match Index::load_at(&View::at(repo, commit)?) {
+            Ok(index) => index,
+            Err(_) => return Ok(None),
+        },
+        None => Index::load(repo)?,
     };
-    let index = Index::load_at(&view)?;
     let made = |out: &matraz_data::stage::Output| out.digest.is_some_and(|known| known.to_text() == digest);
     let mut stages = index.stages.iter().filter(|stage| stage.cmd.is_some());
     let Some(stage) = stages.find(|stage| stage.outs.iter().any(made)) else { return Ok(None) };

@@ -129,3 +129,21 @@ fn a_cached_stage_leads_to_the_run_that_computed_it() {
     w.matraz(&["promote"]).succeeds();
     w.matraz(&["lineage", "models:/shop@champion"]).succeeds().prints(&["from the run cache", "computed it"]);
 }
+
+/// A commit whose files cannot be read is passed over.
+#[test]
+fn a_broken_commit_does_not_hide_the_others() {
+    let w = Workspace::project();
+    w.write("in.txt", "1\n");
+    w.matraz(&["add", "-q", "in.txt"]).succeeds();
+    w.write("dvc.yaml", "stages: [\n");
+    w.commit("broken");
+    w.write(
+        "dvc.yaml",
+        "stages:\n  copy:\n    cmd: cat in.txt in.txt > out.txt\n    deps: [in.txt]\n    outs: [out.txt]\n",
+    );
+    w.matraz(&["repro", "-q"]).succeeds();
+    w.commit("mended");
+    w.matraz(&["lineage", "in.txt"]).succeeds().prints(&["in.txt"]);
+    w.matraz(&["lineage", "out.txt"]).succeeds().prints(&["copy", "in.txt"]);
+}
