@@ -68,9 +68,13 @@ impl Index {
             index.read(&View::workspace(repo), repo.ignore(), file, parse).ok()?;
         }
         let found = targets.iter().all(|target| index.find(target, cwd).is_ok_and(|found| !found.is_empty()));
-        let of_dataset = |dep: &stage::Dependency| matches!(dep.source, stage::Source::Dataset(_));
         // A dataset may be defined in any file.
-        (found && !index.stages.iter().flat_map(|stage| &stage.deps).any(of_dataset)).then_some(index)
+        (found && !index.reads_datasets()).then_some(index)
+    }
+
+    fn reads_datasets(&self) -> bool {
+        let is_dataset = |dep: &stage::Dependency| matches!(dep.source, stage::Source::Dataset(_));
+        self.stages.iter().flat_map(|stage| &stage.deps).any(is_dataset)
     }
 
     /// `broken` says of a file that cannot be read whether that is an error of the project.
@@ -126,8 +130,7 @@ impl Index {
         let mut index = Self::default();
         refuse_git_ignored(repo, file)?;
         index.read(&View::workspace(repo), repo.ignore(), file, dvc_yaml::parse)?;
-        let is_dataset = |dep: &stage::Dependency| matches!(dep.source, stage::Source::Dataset(_));
-        if index.stages.iter().flat_map(|stage| &stage.deps).any(is_dataset) {
+        if index.reads_datasets() {
             // Another file may define it.
             let mut all = Self::load(repo)?;
             all.stages.retain(|stage| stage.address.file == file);

@@ -323,26 +323,6 @@ mod tests {
     }
 
     #[test]
-    fn sweeps_list_their_values_as_texts() {
-        let many = |text: &str| match parse(text) {
-            Ok(Element::Many(values)) => values.join(" | "),
-            other => format!("{other:?}"),
-        };
-        assert_eq!(many("1,2"), "1 | 2");
-        assert_eq!(many("[1,2],'a,b', x"), "[1,2] | 'a,b' | x");
-        assert_eq!(many("choice(a, \"b c\",{d:1})"), "a | \"b c\" | {d:1}");
-        assert_eq!(many("range(1,5)"), "1 | 2 | 3 | 4");
-        assert_eq!(many("range(3)"), "0 | 1 | 2");
-        assert_eq!(many("range(0,1,0.25)"), "0.0 | 0.25 | 0.5 | 0.75");
-        assert_eq!(many("range(start=4,stop=0,step=-2)"), "4 | 2");
-        for wrong in
-            ["range(5,1)", "range(1,2,0)", "glob(a*)", "interval(1,2)", "nope(1)", "1,,2", "choice()"]
-        {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn quotes_and_backslashes() {
         let one = |text: &str| match parse(text) {
             Ok(Element::One(Value::Str(text))) => text,
