@@ -27,6 +27,10 @@ pub struct MlModel {
     pub loader_module: Option<String>,
     /// The model file as the `python_function` flavor names it, relative to the directory.
     pub model_path: Option<String>,
+    /// The method that predictions call, when the `python_function` flavor names one.
+    pub predict_fn: Option<String>,
+    /// How scikit-learn's flavor wrote the model file (`pickle`, `cloudpickle`, `skops`).
+    pub serialization_format: Option<String>,
     /// What the model takes and gives, if it was saved with a signature.
     pub signature: Signature,
     /// The MLflow that saved it.
@@ -231,6 +235,10 @@ impl MlModel {
             flavors: flavors.keys().cloned().collect(),
             loader_module: python_text("loader_module"),
             model_path: python_text("data").or_else(|| python_text("model_path")),
+            predict_fn: python_text("predict_fn"),
+            serialization_format: text_of(
+                flavors.get("sklearn").and_then(|flavor| flavor.get("serialization_format")),
+            ),
             signature,
             mlflow_version: text_of(document.get("mlflow_version")),
             run_id: text_of(document.get("run_id")),
@@ -239,24 +247,24 @@ impl MlModel {
         })
     }
 
-    /// The ONNX file inside the directory. Refuses models of other flavors, and paths that lead outside.
-    pub fn onnx_file(&self) -> Result<PathBuf, Error> {
+    /// The error that says that only Python can load the model.
+    pub(crate) fn foreign(&self) -> Error {
         match self.loader_module.as_deref() {
-            Some("mlflow.onnx") => {}
-            Some(module) => {
-                return Err(Error::Flavor {
-                    path: self.directory.clone(),
-                    flavor: module.trim_start_matches("mlflow.").to_owned(),
-                });
-            }
-            None => {
-                return Err(Error::MlModel {
-                    place: Place::file(self.directory.join(MLMODEL)),
-                    reason: "it has no `python_function` flavor with a `loader_module`".into(),
-                });
-            }
+            Some(module) => Error::Flavor {
+                path: self.directory.clone(),
+                flavor: module.trim_start_matches("mlflow.").to_owned(),
+            },
+            None => Error::MlModel {
+                place: Place::file(self.directory.join(MLMODEL)),
+                reason: "it has no `python_function` flavor with a `loader_module`".into(),
+            },
         }
-        let named = self.model_path.as_deref().unwrap_or("model.onnx");
+    }
+
+    /// The model file inside the directory, named `default` when the description says nothing. Refuses paths that
+    /// lead outside.
+    pub fn model_file(&self, default: &str) -> Result<PathBuf, Error> {
+        let named = self.model_path.as_deref().unwrap_or(default);
         let outside = || Error::Outside { directory: self.directory.clone(), path: named.to_owned() };
         let inside = Path::new(named)
             .components()
@@ -391,24 +399,24 @@ mod tests {
             let text =
                 ONNX.replace("    data: model.onnx\n    loader", &format!("    data: '{path}'\n    loader"));
             let folder = saved(&text);
-            let error = MlModel::read(folder.path()).unwrap().onnx_file().unwrap_err();
+            let error = MlModel::read(folder.path()).unwrap().model_file("model.onnx").unwrap_err();
             assert!(matches!(error, Error::Outside { .. }), "{path}: {error}");
         }
         #[cfg(unix)]
         {
             let folder = saved(ONNX);
             std::os::unix::fs::symlink("/etc/passwd", folder.path().join("model.onnx")).unwrap();
-            let error = MlModel::read(folder.path()).unwrap().onnx_file().unwrap_err();
+            let error = MlModel::read(folder.path()).unwrap().model_file("model.onnx").unwrap_err();
             assert!(matches!(error, Error::Outside { .. }), "{error}");
         }
     }
 
     #[test]
-    fn pickled_flavors_are_refused_with_a_hint() {
+    fn other_flavors_are_refused_with_a_hint() {
         use matraz_base::Explain;
-        let folder = saved(&ONNX.replace("mlflow.onnx", "mlflow.sklearn"));
-        let error = MlModel::read(folder.path()).unwrap().onnx_file().unwrap_err();
-        assert!(error.to_string().contains("sklearn"), "{error}");
+        let folder = saved(&ONNX.replace("mlflow.onnx", "mlflow.xgboost"));
+        let error = crate::Model::load(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("xgboost"), "{error}");
         assert!(error.hint().unwrap().contains("Python"));
     }
 

@@ -82,6 +82,11 @@ impl<'m> Attributes<'m> {
         }
     }
 
+    /// Texts as their bytes.
+    pub(super) fn byte_strings(&self, name: &str) -> Result<&'m [Vec<u8>], String> {
+        Ok(self.find(name, attribute_type::STRINGS)?.map_or(&[], |found| &found.strings))
+    }
+
     pub(super) fn tensor(&self, name: &str) -> Result<Option<Tensor>, String> {
         match self.tensor_proto(name)? {
             None => Ok(None),

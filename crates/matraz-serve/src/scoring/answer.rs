@@ -23,6 +23,19 @@ pub(super) fn write(
     Ok(out)
 }
 
+/// The answer's text for predictions without a name: nested lists.
+pub(super) fn write_list(predictions: &Tensor, wrapped: bool) -> String {
+    let mut out = String::with_capacity(predictions.len() * 24 + 64);
+    if wrapped {
+        out.push_str("{\"predictions\": ");
+    }
+    nested(&mut out, predictions.shape(), predictions, 0);
+    if wrapped {
+        out.push('}');
+    }
+    out
+}
+
 /// How many items an output has when it is laid out flat.
 fn len(value: &Value) -> usize {
     match value {

@@ -1,7 +1,7 @@
 //! How a tree ensemble's scores become a class.
 
-use super::forest::Scores;
-use super::scores::{PostTransform, Real, SecondClass};
+use super::scores::{PostTransform, SecondClass};
+use crate::trees::{Real, Scores};
 
 /// How the summed scores of a classifier become a label and probabilities. For two classes the format leaves
 /// much open; this follows onnxruntime.

@@ -6,14 +6,12 @@ pub(crate) mod cast;
 mod class_rule;
 mod encoders;
 mod features;
-mod forest;
 mod linear;
 mod matrix;
 mod reduce;
 mod scores;
 mod shaping;
 mod svm;
-mod tree;
 mod trees;
 
 use arithmetic::{Binary, Clip, Comparison, Logic, Unary, Variadic};

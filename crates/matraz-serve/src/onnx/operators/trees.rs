@@ -8,10 +8,9 @@ use super::super::attributes::Attributes;
 use super::super::proto::{TensorProto, element};
 use super::super::tensor::{Data, Labels, Tensor, Value, count};
 use super::class_rule::ClassRule;
-use super::forest::{Aggregate, Forest, Scores};
-use super::scores::{PostTransform, Real, probit};
-use super::tree::{Branch, Inner, Mode, Weight};
+use super::scores::{PostTransform, probit};
 use super::{Inputs, class_labels};
+use crate::trees::{Aggregate, Branch, Forest, Inner, Mode, Real, Scores, Weight};
 
 #[derive(Debug)]
 pub(crate) struct Ensemble {
@@ -105,7 +104,7 @@ fn listed(attributes: &Attributes<'_>, target: &str) -> Result<Listed, String> {
     let on_true = attributes.ints("nodes_truenodeids")?;
     let on_false = attributes.ints("nodes_falsenodeids")?;
     let missing = attributes.ints("nodes_missing_value_tracks_true")?;
-    let modes = attributes.strings("nodes_modes")?;
+    let modes = attributes.byte_strings("nodes_modes")?;
     let thresholds = numbers(attributes, "nodes_values")?;
     let total = tree_ids.len();
     if total == 0 {
@@ -121,47 +120,41 @@ fn listed(attributes: &Attributes<'_>, target: &str) -> Result<Listed, String> {
         same_length("nodes_missing_value_tracks_true", missing.len(), total)?;
     }
 
-    // Which branch a node id of a tree is, in the numbering of inner nodes and of leaves.
-    let mut branches: HashMap<(i64, i64), Branch> = HashMap::with_capacity(total);
+    // Which branch each node is, in the numbering of inner nodes and of leaves.
+    let mut branches = Vec::with_capacity(total);
     let (mut inner_count, mut leaves) = (0, 0);
-    for position in 0..total {
-        let branch = if modes[position] == "LEAF" {
+    for mode in modes {
+        branches.push(if mode == b"LEAF" {
             leaves += 1;
             Branch::Leaf(leaves - 1)
         } else {
             inner_count += 1;
             Branch::Inner(inner_count - 1)
-        };
-        let id = (tree_ids[position], node_ids[position]);
-        if branches.insert(id, branch).is_some() {
-            return Err(format!("node {} of tree {} is given twice", id.1, id.0));
-        }
+        });
     }
+    let places = Places::of(tree_ids, node_ids)?;
     let branch_of = |tree: i64, node: i64| {
-        branches.get(&(tree, node)).copied().ok_or_else(|| format!("tree {tree} has no node {node}"))
+        let place = places.find(tree, node).ok_or_else(|| format!("tree {tree} has no node {node}"))?;
+        Ok::<_, String>(branches[place])
     };
 
     let wide_thresholds = thresholds.wide();
     let mut inner = Vec::with_capacity(inner_count);
     let mut roots = Vec::new();
-    let mut known_trees = std::collections::HashSet::new();
     for position in 0..total {
         let tree = tree_ids[position];
         if position == 0 || tree_ids[position - 1] != tree {
-            if !known_trees.insert(tree) {
-                return Err(format!("the nodes of tree {tree} are not in one piece"));
-            }
-            roots.push(branch_of(tree, node_ids[position])?);
+            roots.push(branches[position]);
         }
-        let mode = match modes[position].as_str() {
-            "LEAF" => continue,
-            "BRANCH_LEQ" => Mode::LessOrEqual,
-            "BRANCH_LT" => Mode::Less,
-            "BRANCH_GTE" => Mode::GreaterOrEqual,
-            "BRANCH_GT" => Mode::Greater,
-            "BRANCH_EQ" => Mode::Equal,
-            "BRANCH_NEQ" => Mode::NotEqual,
-            other => return Err(format!("node mode `{other}` is not known")),
+        let mode = match modes[position].as_slice() {
+            b"LEAF" => continue,
+            b"BRANCH_LEQ" => Mode::LessOrEqual,
+            b"BRANCH_LT" => Mode::Less,
+            b"BRANCH_GTE" => Mode::GreaterOrEqual,
+            b"BRANCH_GT" => Mode::Greater,
+            b"BRANCH_EQ" => Mode::Equal,
+            b"BRANCH_NEQ" => Mode::NotEqual,
+            other => return Err(format!("node mode `{}` is not known", other.escape_ascii())),
         };
         inner.push(Inner {
             feature: features[position],
@@ -191,6 +184,49 @@ fn listed(attributes: &Attributes<'_>, target: &str) -> Result<Listed, String> {
     }
     let wide = matches!(thresholds, Numbers::F64(_)) || matches!(values, Numbers::F64(_));
     Ok(Listed { inner, leaves, roots, weights, wide })
+}
+
+/// Where the nodes of a tree are in the lists.
+struct Places<'m> {
+    node_ids: &'m [i64],
+    /// For each tree the place of its first node and the number of its nodes.
+    trees: HashMap<i64, (usize, usize)>,
+    /// The places of nodes in trees whose nodes are not numbered 0, 1, 2, …
+    odd: HashMap<(i64, i64), usize>,
+}
+
+impl<'m> Places<'m> {
+    fn of(tree_ids: &[i64], node_ids: &'m [i64]) -> Result<Self, String> {
+        let mut places = Self { node_ids, trees: HashMap::new(), odd: HashMap::new() };
+        let mut start = 0;
+        for piece in tree_ids.chunk_by(|a, b| a == b) {
+            let tree = piece[0];
+            if places.trees.insert(tree, (start, piece.len())).is_some() {
+                return Err(format!("the nodes of tree {tree} are not in one piece"));
+            }
+            let ids = &node_ids[start..start + piece.len()];
+            if !ids.iter().copied().eq(0..piece.len() as i64) {
+                for (place, node) in ids.iter().enumerate() {
+                    if places.odd.insert((tree, *node), start + place).is_some() {
+                        return Err(format!("node {node} of tree {tree} is given twice"));
+                    }
+                }
+            }
+            start += piece.len();
+        }
+        Ok(places)
+    }
+
+    fn find(&self, tree: i64, node: i64) -> Option<usize> {
+        let (start, count) = *self.trees.get(&tree)?;
+        match usize::try_from(node) {
+            Ok(number) if number < count && self.node_ids[start + number] == node => {
+                // In an odd tree a node may stand at its number by chance.
+                Some(start + number)
+            }
+            _ => self.odd.get(&(tree, node)).copied(),
+        }
+    }
 }
 
 impl Listed {

@@ -79,11 +79,14 @@ impl Environment {
             }
         };
         let refused = match Model::load(folder) {
+            // Who asks for an environment wants the packages that the model lists.
+            Ok(model) if model.is_pickled() && manager != Manager::Local => None,
             Ok(model) => return Ok(Runner::Native(Box::new(model))),
             Err(error) if !error.needs_python() => return Err(error.into()),
-            Err(error) => error,
+            Err(Error::Flavor { .. }) => None,
+            Err(error) => Some(error),
         };
-        if !matches!(refused, Error::Flavor { .. }) {
+        if let Some(refused) = refused {
             app.out.warn(&format!("{refused}; Python runs it"));
         }
         let environments = self.folder(app)?;

@@ -17,8 +17,9 @@ use crate::server;
 
 /// Answer MLflow's scoring protocol over HTTP: `POST /invocations`
 ///
-/// ONNX models run inside this program. For all others Python processes in the model's environment answer: they are
-/// started again when they end, and end with this program.
+/// ONNX models run inside this program, and so do decision trees and forests of scikit-learn that were saved as pickles
+/// with a signature, unless `--env-manager` asks for an environment. For all others Python processes in the model's
+/// environment answer: they are started again when they end, and end with this program.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true)]
 pub struct Args {

@@ -5,7 +5,7 @@
 //! independent walks advance together (rows of a batch through one tree, or one row through several trees), so
 //! that the processor overlaps their memory reads.
 
-use super::scores::Real;
+use super::real::Real;
 use super::tree::{Branch, Inner, Weight, normalise};
 
 /// How many walks advance together.
@@ -76,7 +76,7 @@ pub(crate) struct Forest<T> {
 
 impl<T: Real> Forest<T> {
     /// Lays out the trees below `roots`. Refuses nodes with two parents, and with that every cycle.
-    pub(super) fn build(
+    pub(crate) fn build(
         inner: &[Inner<T>],
         leaves: usize,
         roots: &[Branch],
@@ -168,21 +168,21 @@ impl<T: Real> Forest<T> {
         Ok(forest)
     }
 
-    pub(super) fn trees(&self) -> usize {
+    pub(crate) fn trees(&self) -> usize {
         self.roots.len()
     }
 
-    pub(super) fn targets(&self) -> usize {
+    pub(crate) fn targets(&self) -> usize {
         self.targets
     }
 
     /// How many columns the input must have at least.
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 
     /// The scores of `rows` rows of `stride` numbers each. `stride` must be at least [`columns`](Self::columns).
-    pub(super) fn scores(&self, input: &[T], rows: usize, stride: usize, aggregate: Aggregate) -> Scores<T> {
+    pub(crate) fn scores(&self, input: &[T], rows: usize, stride: usize, aggregate: Aggregate) -> Scores<T> {
         let mut scores = Scores {
             values: vec![T::default(); rows * self.targets],
             touched: match self.weights {
@@ -318,7 +318,7 @@ impl<T: Real> Forest<T> {
 
 impl Forest<f32> {
     /// The same trees for 64-bit inputs.
-    pub(super) fn widened(&self) -> Forest<f64> {
+    pub(crate) fn widened(&self) -> Forest<f64> {
         let wide = |values: &[f32]| values.iter().map(|x| f64::from(*x)).collect();
         Forest {
             nodes: self

@@ -1,6 +1,6 @@
 //! A decision tree as files describe it, and its comparisons brought to one form.
 
-use super::scores::Real;
+use super::real::Real;
 
 /// Comparison of a node, `BRANCH_…` of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) struct Step<T> {
     pub equality: bool,
 }
 
-pub(super) fn normalise<T: Real>(node: &Inner<T>) -> Step<T> {
+pub(crate) fn normalise<T: Real>(node: &Inner<T>) -> Step<T> {
     let (on_true, on_false) = (node.on_true, node.on_false);
     let missing = node.missing_is_true;
     let threshold = node.threshold;
