@@ -31,6 +31,7 @@ mod python;
 pub mod registered_model;
 pub mod run;
 mod run_name;
+pub mod scorer;
 pub mod search;
 pub mod service;
 pub mod spool;

@@ -196,3 +196,9 @@ pub(crate) fn new_id() -> Result<String> {
     bytes[8] = bytes[8] & 0x3f | 0x80;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
+
+/// A new random UUID with its dashes.
+pub(crate) fn new_uuid() -> Result<String> {
+    let id = new_id()?;
+    Ok([&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-"))
+}

@@ -21,7 +21,7 @@ const DEFAULT_RECORDS: i64 = 1000;
 pub(crate) fn routes() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .routes(routes!(create))
-        .routes(routes!(search_datasets))
+        .routes(routes!(search_datasets, search_datasets_by_query))
         .routes(routes!(get, delete))
         .routes(routes!(upsert_records, get_records, delete_records))
         .routes(routes!(set_tags))
@@ -141,8 +141,9 @@ async fn delete(State(service): State<Service>, Path(dataset_id): Path<String>) 
     Ok(Answer(Empty {}))
 }
 
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct SearchEvaluationDatasets {
     experiment_ids: Vec<String>,
     filter_string: String,
@@ -182,6 +183,16 @@ async fn search_datasets(
         datasets: page.items.into_iter().map(EvaluationDataset::from).collect(),
         next_page_token: page.next_page_token,
     }))
+}
+
+/// Search evaluation datasets by a query string
+#[utoipa::path(get, path = "/3.0/mlflow/datasets/search", tag = "evaluation datasets", params(SearchEvaluationDatasets),
+    responses((status = 200, body = EvaluationDatasetsAnswer), (status = 400, body = ErrorBody)))]
+async fn search_datasets_by_query(
+    service: State<Service>,
+    request: Request<SearchEvaluationDatasets>,
+) -> Reply<EvaluationDatasetsAnswer> {
+    search_datasets(service, request).await
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]

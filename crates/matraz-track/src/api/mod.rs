@@ -24,6 +24,7 @@ pub mod run_data;
 pub mod run_inputs;
 pub mod runs;
 pub mod scalar;
+pub mod scorers;
 pub mod security;
 pub mod server_info;
 pub mod time;
@@ -33,6 +34,7 @@ pub mod traces;
 pub mod traces_v2;
 mod unoffered;
 pub mod users;
+mod web_app;
 pub mod webhooks;
 
 pub(crate) use json::fields_of_body;

@@ -158,13 +158,14 @@ async fn tell_created(service: &Service, version: &model_version::ModelVersion) 
         .map(|(key, value)| (key.clone(), json!(value)))
         .collect();
     let number = version.version.to_string();
+    let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     if is_prompt {
         let data = json!({"name": version.name, "version": number, "template": tag(PROMPT_TEXT).unwrap_or_default(),
-            "tags": tags, "description": version.description});
+            "tags": tags, "description": said(&version.description)});
         webhook::fire(service, ("prompt_version", "created"), data).await;
     } else {
-        let data = json!({"name": version.name, "version": number, "source": version.source, "run_id": version.run_id,
-            "tags": tags, "description": version.description});
+        let data = json!({"name": version.name, "version": number, "source": version.source, "run_id": said(&version.run_id),
+            "tags": tags, "description": said(&version.description)});
         webhook::fire(service, ("model_version", "created"), data).await;
     }
 }

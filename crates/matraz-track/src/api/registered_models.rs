@@ -217,7 +217,7 @@ async fn delete(
 ) -> Reply<Empty> {
     let mut session = service.write(&caller).await?;
     registered_model::delete(&mut session, &request.name).await?;
-    auth::forget_thing(&mut session, &caller, &request.name).await?;
+    auth::forget_thing(&mut session, &caller, &auth::NAMED, &request.name).await?;
     session.commit().await?;
     Ok(Answer(Empty {}))
 }

@@ -11,8 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     again, artifact_proxy, artifacts, assessments, evaluation_datasets, experiments, graphql, logged_models,
-    metrics, model_versions, otlp, registered_models, roles, run_data, run_inputs, runs, security,
-    server_info, trace_links, trace_metrics, traces, traces_v2, unoffered, users, webhooks,
+    metrics, model_versions, otlp, registered_models, roles, run_data, run_inputs, runs, scorers, security,
+    server_info, trace_links, trace_metrics, traces, traces_v2, unoffered, users, web_app, webhooks,
 };
 use crate::auth::gate;
 use crate::db::Db;
@@ -52,6 +52,8 @@ fn versioned() -> OpenApiRouter<Service> {
         .merge(roles::routes())
         .merge(evaluation_datasets::routes())
         .merge(webhooks::routes())
+        .merge(scorers::routes())
+        .merge(web_app::routes())
 }
 
 /// The routes at the root, with their document.

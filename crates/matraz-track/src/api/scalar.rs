@@ -143,6 +143,12 @@ impl Choice {
     }
 }
 
+impl From<String> for Choice {
+    fn from(name: String) -> Self {
+        Self(name)
+    }
+}
+
 impl<'de> Deserialize<'de> for Choice {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         struct Name;

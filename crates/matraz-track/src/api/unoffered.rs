@@ -6,21 +6,20 @@ use crate::error::{Code, Error};
 
 /// The starts of their paths, behind `/api` or `/ajax-api`.
 const FAMILIES: &[&str] = &[
-    "2.0/mlflow/gateway-proxy",
     "2.0/mlflow/runs/create-promptlab-run",
     "3.0/jobs",
     "3.0/mlflow/assistant",
     "3.0/mlflow/demo",
     "3.0/mlflow/gateway",
+    "3.0/mlflow/genai",
     "3.0/mlflow/issues",
     "3.0/mlflow/jobs",
     "3.0/mlflow/label-schemas",
     "3.0/mlflow/mcp-servers",
     "3.0/mlflow/prompt-optimization",
     "3.0/mlflow/review-queues",
-    "3.0/mlflow/scorers",
+    "3.0/mlflow/scorer",
     "3.0/mlflow/skills",
-    "3.0/mlflow/ui-telemetry",
 ];
 
 /// The answer for a path that no route has.
@@ -45,7 +44,7 @@ mod tests {
     #[test]
     fn known_and_unknown() {
         for (path, status) in [
-            ("/api/3.0/mlflow/scorers/list", 501),
+            ("/api/3.0/mlflow/scorer/invoke", 501),
             ("/ajax-api/3.0/mlflow/skills", 501),
             ("/ajax-api/3.0/mlflow/skillset", 404),
             ("/api/2.0/mlflow/nonsense", 404),

@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ErrorBody;
-use super::json::{Empty, Reply};
+use super::json::{Choice, Empty, Reply};
 use super::{Answer, Int64, Message, Request};
 use crate::error::{Error, Result};
 use crate::service::{Service, now_ms};
@@ -19,19 +19,37 @@ pub(crate) fn routes() -> OpenApiRouter<Service> {
         .routes(routes!(test))
 }
 
+/// The names of what events are about, in the order of their numbers.
+const ENTITIES: [&str; 10] = [
+    "REGISTERED_MODEL",
+    "MODEL_VERSION",
+    "MODEL_VERSION_TAG",
+    "MODEL_VERSION_ALIAS",
+    "PROMPT",
+    "PROMPT_VERSION",
+    "PROMPT_TAG",
+    "PROMPT_VERSION_TAG",
+    "PROMPT_ALIAS",
+    "BUDGET_POLICY",
+];
+
+/// The names of what happens, in the order of their numbers.
+const ACTIONS: [&str; 5] = ["CREATED", "UPDATED", "DELETED", "SET", "EXCEEDED"];
+
 /// Something that happens.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 struct WebhookEvent {
     /// As `MODEL_VERSION`.
-    entity: String,
+    entity: Choice,
     /// As `CREATED`.
-    action: String,
+    action: Choice,
 }
 
 impl WebhookEvent {
     fn read(&self) -> Result<Event> {
-        webhook::event(&self.entity, &self.action)
+        let entity = self.entity.pick("entity", &ENTITIES.map(|name| (name, name)))?;
+        webhook::event(entity, self.action.pick("action", &ACTIONS.map(|name| (name, name)))?)
     }
 
     fn list(events: &[Self]) -> Result<Vec<Event>> {
@@ -56,15 +74,13 @@ struct Webhook {
 
 impl From<webhook::Webhook> for Webhook {
     fn from(stored: webhook::Webhook) -> Self {
-        let mut events: Vec<WebhookEvent> = stored
-            .events
-            .iter()
-            .map(|(entity, action)| WebhookEvent {
-                entity: entity.to_ascii_uppercase(),
-                action: action.to_ascii_uppercase(),
-            })
+        let upper = |event: &Event| (event.0.to_ascii_uppercase(), event.1.to_ascii_uppercase());
+        let mut events: Vec<(String, String)> = stored.events.iter().map(upper).collect();
+        events.sort_unstable();
+        let events = events.into_iter();
+        let events = events
+            .map(|(entity, action)| WebhookEvent { entity: entity.into(), action: action.into() })
             .collect();
-        events.sort_by(|one, other| (&one.entity, &one.action).cmp(&(&other.entity, &other.action)));
         Self {
             webhook_id: stored.id,
             name: stored.name,

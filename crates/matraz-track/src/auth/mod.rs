@@ -17,10 +17,10 @@ pub use caller::{Caller, Scope};
 pub use permission::{Action, Grant, Permission, Requirement};
 pub use role::{Assignment, Role, RolePermission};
 pub(crate) use role::{
-    add_permission, assign, assignments, create as create_role, creator_manages, delete as delete_role,
-    forget_thing, get as get_role, grant_to_user, list as list_roles, of_user as roles_of_user,
-    permission_of_user, remove_permission, rename_thing, revoke_from_user, unassign, update as update_role,
-    update_permission,
+    NAMED, add_permission, assign, assignments, create as create_role, creator_manages,
+    delete as delete_role, forget_thing, get as get_role, grant_to_user, list as list_roles,
+    of_user as roles_of_user, permission_of_user, remove_permission, rename_thing, revoke_from_user,
+    unassign, update as update_role, update_permission,
 };
 pub(crate) use secret::sha256;
 pub use secret::{Passwords, random_secret};

@@ -88,6 +88,12 @@ pub enum Needs {
     Assessment(Action),
     /// A dataset of records, through every experiment that it belongs to (`dataset_id`).
     Dataset(Action),
+    /// A scorer of an experiment (`experiment_id`, `name`).
+    Scorer(Action),
+    /// To add a version of a scorer, or say when it judges (`experiment_id`, `name`).
+    MakeScorer,
+    /// The scorers of one experiment (`experiment_id`), or of all, of which the answer shows what the caller may see.
+    ListScorers,
     /// To make such a dataset in some experiments (`experiment_ids`).
     MakeDataset,
 }
@@ -224,6 +230,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     // Evaluation datasets.
     ("POST", "/3.0/mlflow/datasets/create", MakeDataset),
     ("POST", "/3.0/mlflow/datasets/search", SearchDatasets),
+    ("GET", "/3.0/mlflow/datasets/search", SearchDatasets),
     ("GET", "/3.0/mlflow/datasets/{dataset_id}", Dataset(Read)),
     ("DELETE", "/3.0/mlflow/datasets/{dataset_id}", Dataset(Delete)),
     ("GET", "/3.0/mlflow/datasets/{dataset_id}/records", Dataset(Read)),
@@ -234,6 +241,21 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/3.0/mlflow/datasets/{dataset_id}/experiment-ids", Dataset(Read)),
     ("POST", "/3.0/mlflow/datasets/{dataset_id}/add-experiments", Dataset(Update)),
     ("POST", "/3.0/mlflow/datasets/{dataset_id}/remove-experiments", Dataset(Update)),
+    // Scorers.
+    ("POST", "/3.0/mlflow/scorers/register", MakeScorer),
+    ("GET", "/3.0/mlflow/scorers/list", ListScorers),
+    ("GET", "/3.0/mlflow/scorers/versions", Scorer(Read)),
+    ("GET", "/3.0/mlflow/scorers/get", Scorer(Read)),
+    ("DELETE", "/3.0/mlflow/scorers/delete", Scorer(Delete)),
+    ("PUT", "/3.0/mlflow/scorers/online-config", MakeScorer),
+    ("GET", "/3.0/mlflow/scorers/online-configs", User),
+    // What MLflow's web app asks about parts that are not there.
+    ("GET", "/3.0/mlflow/ui-telemetry", User),
+    ("POST", "/3.0/mlflow/ui-telemetry", User),
+    ("GET", "/3.0/mlflow/assistant/config", User),
+    ("GET", "/3.0/mlflow/assistant/providers", User),
+    ("GET", "/2.0/mlflow/gateway-proxy", User),
+    ("POST", "/2.0/mlflow/gateway-proxy", User),
     // GraphQL asks about anything; its handler judges field by field.
     ("POST", "/graphql", User),
     // Webhooks tell others what happens.

@@ -399,15 +399,20 @@ pub(crate) async fn creator_manages(
 }
 
 /// The kinds whose things are named by a registered model's name.
-const NAMED: [&str; 2] = ["registered_model", "prompt"];
+pub(crate) const NAMED: [&str; 2] = ["registered_model", "prompt"];
 
 /// Takes back what was granted to single users on a thing that is gone: whoever makes one of that name next shall not
 /// inherit it.
-pub(crate) async fn forget_thing(session: &mut Session, caller: &Caller, name: &str) -> Result<()> {
+pub(crate) async fn forget_thing(
+    session: &mut Session,
+    caller: &Caller,
+    kinds: &[&str],
+    name: &str,
+) -> Result<()> {
     if caller.signed_in().is_none() {
         return Ok(());
     }
-    for kind in NAMED {
+    for kind in kinds {
         for (role, found) in db::role::permissions_on(session, kind, name).await? {
             if role.starts_with(HIDDEN) {
                 remove_permission(session, found.id).await?;

@@ -22,6 +22,7 @@ pub(crate) mod registered_model;
 pub(crate) mod role;
 pub(crate) mod run;
 pub mod schema;
+pub(crate) mod scorer;
 pub(crate) mod span;
 pub mod sqlite;
 pub mod statement;

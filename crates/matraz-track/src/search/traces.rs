@@ -86,6 +86,11 @@ pub async fn count(
     Ok(Counts { total, first, second, joint })
 }
 
+/// Refuses a filter that no search over traces would take.
+pub(crate) fn check_filter(filter: &str) -> Result<()> {
+    push_filter(&mut Statement::built(""), &[], filter)
+}
+
 /// Appends the condition that a trace `t` is in one of the experiments and matches a filter.
 fn push_matches(statement: &mut Statement, experiment_ids: &[i64], filter: &str) -> Result<()> {
     push_in_experiments(statement, experiment_ids);

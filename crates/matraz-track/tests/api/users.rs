@@ -198,9 +198,9 @@ fn least_level(needs: policy::Needs) -> Option<u8> {
     Some(match needs {
         Experiment(action) | NamedExperiment(action) | Run(action) | RunInQuery(action) | RunOrLoggedModel(action)
         | LoggedModel(action) | Model(action) | Alias(action) | Version(action) | File(action) | Trace(action)
-        | Traces(action) | Assessment(action) | Dataset(action) => level(action),
-        Experiments | Runs | SearchDatasets | SearchTraces | VersionInQuery => 1,
-        MakeIn(_) | MakeLoggedModel | MakeVersion | LinkTraces | StartTrace | Spans | MakeDataset => 2,
+        | Traces(action) | Assessment(action) | Dataset(action) | Scorer(action) => level(action),
+        Experiments | Runs | SearchDatasets | SearchTraces | VersionInQuery | ListScorers => 1,
+        MakeScorer | MakeIn(_) | MakeLoggedModel | MakeVersion | LinkTraces | StartTrace | Spans | MakeDataset => 2,
         Share | WholeExperiment | WholeModel | DeleteTraces => 3,
         Admin | WorkspaceAdmin | Oneself | OneselfOrWorkspaceAdmin => 4,
         // What all may ask, and what concerns the caller alone.
@@ -237,6 +237,8 @@ impl Things {
         let dataset = json!({"name": name, "experiment_ids": [experiment]});
         let dataset = made(fixture, "ann", "/api/3.0/mlflow/datasets/create", dataset).await;
         let dataset = text(&dataset["dataset"]["dataset_id"]);
+        let scorer = json!({"experiment_id": experiment, "name": name, "serialized_scorer": "{}"});
+        made(fixture, "ann", "/api/3.0/mlflow/scorers/register", scorer).await;
         Self { experiment, run, model, trace, dataset, name: name.to_owned() }
     }
 
@@ -288,7 +290,9 @@ async fn every_route_asks_for_the_level_that_its_line_says() {
     for (user, has) in [("none", 0), ("read", 1), ("use", 1), ("edit", 2), ("manage", 3), ("admin", 4)] {
         let things = Things::of_ann(&fixture, user).await;
         if has > 0 && user != "admin" {
-            for (kind, id) in [("experiment", &things.experiment), ("registered_model", &things.name)] {
+            let scorer = format!("{}/{}", things.experiment, things.name);
+            let kinds = [("experiment", &things.experiment), ("registered_model", &things.name), ("scorer", &scorer)];
+            for (kind, id) in kinds {
                 assert_eq!(grant(&fixture, "ann", user, kind, id, &user.to_uppercase()).await, 200, "{user} {kind}");
             }
         }

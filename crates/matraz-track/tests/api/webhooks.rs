@@ -77,7 +77,8 @@ async fn events_of_the_registry_are_told() {
     assert_eq!((&told["entity"], &told["action"]), (&json!("registered_model"), &json!("created")));
     assert_eq!(told["data"], json!({"name": "m", "tags": {"a": "b"}, "description": "d"}));
     fixture.post("model-versions/create", json!({"name": "m", "source": "s3://b/x"})).await;
-    assert_eq!(next(&mut received).await.1["data"]["version"], "1");
+    let version = json!({"name": "m", "version": "1", "source": "s3://b/x", "run_id": null, "tags": {}, "description": null});
+    assert_eq!(next(&mut received).await.1["data"], version);
     fixture.post("registered-models/alias", json!({"name": "m", "alias": "best", "version": "1"})).await;
     assert_eq!(next(&mut received).await.1["data"], json!({"name": "m", "alias": "best", "version": "1"}));
     let prompt = json!({"name": "p", "tags": [{"key": "mlflow.prompt.is_prompt", "value": "true"}]});
@@ -90,6 +91,12 @@ async fn events_of_the_registry_are_told() {
     fixture.call(Method::DELETE, &path, json!({})).await;
     fixture.refused(Method::GET, &path, json!({}), 404, "RESOURCE_DOES_NOT_EXIST").await;
     assert_eq!(fixture.get("webhooks").await, json!({}));
+
+    // Entities and actions have numbers too.
+    let body = |entity: Value| json!({"name": "n", "url": url, "events": [{"entity": entity, "action": 1}]});
+    let made = fixture.post("webhooks", body(json!(6))).await;
+    assert_eq!(made["webhook"]["events"], json!([{"entity": "PROMPT_VERSION", "action": "CREATED"}]));
+    fixture.refused(Method::POST, "webhooks", body(json!(0)), 400, "INVALID_PARAMETER_VALUE").await;
 }
 
 #[tokio::test]

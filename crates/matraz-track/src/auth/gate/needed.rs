@@ -10,6 +10,7 @@ use crate::db::{self, Session};
 use crate::error::{Error, Result};
 use crate::model_source::ModelUri;
 use crate::registered_model::IS_PROMPT;
+use crate::scorer;
 
 /// The requirements of a request; `None` when something that it names does not exist.
 pub(super) async fn needed(
@@ -246,6 +247,28 @@ pub(super) async fn needed(
                 list.push(Requirement::new("experiment", &id, action));
             }
         }
+        Needs::Scorer(action) => {
+            let names_version = !told.all(&["version"]).is_empty();
+            for (experiment, scorer) in scorers(told)? {
+                list.push(Requirement::new("experiment", &experiment, Action::Read));
+                // Whoever may delete versions deletes one of a scorer that need only be seen for that.
+                let seen = action == Action::Delete && names_version;
+                list.push(Requirement::new("scorer", &scorer, if seen { Action::Read } else { action }));
+                let of_version = if action == Action::Delete { action } else { Action::NotDenied };
+                list.push(Requirement::below("scorer_version", "scorer", &scorer, of_version));
+            }
+        }
+        Needs::MakeScorer => {
+            for (experiment, scorer) in scorers(told)? {
+                list.push(Requirement::new("experiment", &experiment, Action::Update));
+                list.push(Requirement::new("scorer", &scorer, Action::NotDenied));
+                list.push(Requirement::new("scorer_version", "*", Action::NotDenied));
+            }
+        }
+        Needs::ListScorers => {
+            let ids = told.all(&["experiment_id"]);
+            list.extend(ids.iter().map(|id| Requirement::new("experiment", id, Action::Read)));
+        }
         Needs::MakeDataset => {
             let ids = told.all(&["experiment_ids"]);
             if ids.is_empty() {
@@ -259,6 +282,17 @@ pub(super) async fn needed(
 
 /// The kinds that can be shared one by one.
 const SHARED: &[&str] = &["experiment", "registered_model", "prompt", "scorer", "mcp_server", "skill"];
+
+/// The scorers that a request names: their experiments, and the names under which grants know them.
+fn scorers(told: &Told) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for experiment in told.some(&["experiment_id"])? {
+        for name in told.some(&["name"])? {
+            found.push((experiment.clone(), scorer::grant_name(&experiment, &name)));
+        }
+    }
+    Ok(found)
+}
 
 /// What lies in an experiment is judged by its kind below that experiment, which must be readable. False when one does
 /// not exist.
