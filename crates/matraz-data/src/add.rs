@@ -157,10 +157,11 @@ pub fn add(
     }
     check_graph(repo, &index, jobs.iter().map(|job| &job.stage))?;
     let mut report = Report::default();
+    let mut cache = Cache::open(repo);
     // Nothing of a refused target may reach the cache, so refusals come first.
     let mut failure = None;
     for (n, job) in jobs.iter().enumerate() {
-        if let Err(error) = refuse(repo, job) {
+        if let Err(error) = refuse(repo, &mut cache, job) {
             failure = Some(error);
             jobs.truncate(n);
             break;
@@ -168,7 +169,6 @@ pub fn add(
     }
     let looked_at: Vec<Target> = jobs.iter().map(|job| Target::new(job.path.clone())).collect();
     let _locks = repo.lock_paths("add", jobs.iter().map(|job| job.path.as_path()), stop)?;
-    let mut cache = Cache::open(repo);
     let legacy_kept = keep_legacy(repo, &jobs, progress, stop)?;
     let contents = if options.no_commit {
         workspace::hash_many(repo, &looked_at, progress, stop)?
@@ -253,10 +253,10 @@ fn find_or_make(
     }
     let behind = path.ancestors().skip(1).take_while(|folder| *folder != repo.root).find(|f| f.is_symlink());
     if let Some(link) = behind {
-        return Err(Error::ThroughLink { link: link.to_path_buf(), path });
+        return Err(Error::AddThroughLink { link: link.to_path_buf(), path });
     }
     if path.is_symlink() && path.is_dir() {
-        return Err(Error::ThroughLink { link: path.clone(), path });
+        return Err(Error::AddThroughLink { link: path.clone(), path });
     }
     Ok(Job { stage: new_stage(&path)?, path, part: String::new() })
 }
@@ -286,15 +286,17 @@ pub(crate) fn check_graph<'s>(
 ) -> Result<()> {
     let mut all: IndexMap<&Address, &Stage> =
         index.stages.iter().map(|stage| (&stage.address, stage)).collect();
+    let mut new = Vec::new();
     for stage in stages {
         refuse_git_ignored(repo, &stage.address.file)?;
+        new.push(stage.address.display(&repo.root));
         all.insert(&stage.address, stage);
     }
     let all: Vec<Stage> = all.into_values().cloned().collect();
-    Graph::build(&all, &repo.root).map(|_| ())
+    Graph::build(&all, &repo.root).map(|_| ()).map_err(|error| error.without_new(&new))
 }
 
-fn refuse(repo: &Repo, job: &Job) -> Result<()> {
+fn refuse(repo: &Repo, cache: &mut Cache, job: &Job) -> Result<()> {
     let exists = fs::metadata(&job.path).is_ok();
     if let Some(out) = job.stage.outs.iter().find(|out| job.path.starts_with(&out.path)) {
         let is_file = out.digest.is_some_and(|digest| !digest.is_dir());
@@ -316,7 +318,19 @@ fn refuse(repo: &Repo, job: &Job) -> Result<()> {
     if !exists && job.part.is_empty() {
         return Err(Error::NothingThere { path: job.path.clone() });
     }
+    let around = job.stage.outs.iter().find(|out| !job.part.is_empty() && job.path.starts_with(&out.path));
+    if let Some(out) = around {
+        listing(cache, out)?;
+    }
     Ok(())
+}
+
+/// The listing of the folder `out`; an empty one when nothing is recorded of it yet.
+fn listing(cache: &mut Cache, out: &Output) -> Result<Tree> {
+    let Some(digest) = out.digest else { return Ok(Tree::default()) };
+    let object = Object { digest, legacy: out.legacy };
+    let path = cache.path(&object);
+    cache.tree(&object)?.ok_or(Error::MissingTree { folder: out.path.clone(), path })
 }
 
 /// Which of the jobs are whole outputs of DVC 2 whose content has not changed: they stay as they are.
@@ -346,14 +360,7 @@ fn record(
         out.digest = Some(content.digest);
         out.meta = content.meta;
     } else {
-        let old = match out.digest {
-            None => Tree::default(),
-            Some(digest) => {
-                let object = Object { digest, legacy: out.legacy };
-                let path = cache.path(&object);
-                cache.tree(&object)?.ok_or(Error::MissingTree { folder: out.path.clone(), path })?
-            }
-        };
+        let old = listing(cache, out)?;
         let (tree, meta) = match content {
             None => {
                 if old.below(&job.part).next().is_none() {

@@ -45,8 +45,10 @@ pub enum Error {
         place: Option<Place>,
     },
     /// A project file (`dvc.yaml`, `dvc.lock`, a `.dvc` file, a parameters file) is wrong.
-    #[error("{message}")]
+    #[error("{}{message}", fault_preamble(fault, place))]
     Definition {
+        /// Which rule it breaks.
+        fault: Fault,
         /// What is wrong.
         message: String,
         /// Where.
@@ -103,7 +105,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A pipeline file has no stage of that name.
-    #[error("stage '{name}' not found inside '{file}' file")]
+    #[error("Stage '{name}' not found inside '{file}' file")]
     NoSuchStage {
         /// The name that was asked for.
         name: String,
@@ -139,13 +141,16 @@ pub enum Error {
         path: PathBuf,
     },
     /// Stages need one another in a circle.
-    #[error("pipeline has a cycle involving: {}", stages.join(", "))]
+    #[error("Pipeline has a cycle involving: {}", stages.join(", "))]
     Cycle {
         /// The stages of the circle, in order.
         stages: Vec<String>,
     },
     /// Two stages make the same output.
-    #[error("output '{}' is specified in: {}", path.display(), stages.join(", "))]
+    #[error("output '{}' is {}", path.display(), match stages.as_slice() {
+        [one] => format!("already specified in stage: '{one}'"),
+        all => format!("specified in: {}", all.join(", ")),
+    })]
     DuplicateOutput {
         /// The output.
         path: PathBuf,
@@ -173,11 +178,19 @@ pub enum Error {
         output: PathBuf,
     },
     /// What a stage reads is not there.
-    #[error("missing data 'source' of stage '{stage}': {}", paths.join(", "))]
+    #[error("{} {} not exist (stage '{stage}')", if paths.len() > 1 { "dependencies" } else { "dependency" }, does(paths))]
     MissingDependency {
         /// The stage.
         stage: String,
         /// The paths as the stage names them.
+        paths: Vec<String>,
+    },
+    /// What a `.dvc` file or a frozen stage stands for is not there.
+    #[error("missing data '{}': {}", if paths.len() > 1 { "sources" } else { "source" }, paths.join(", "))]
+    MissingData {
+        /// The stage.
+        stage: String,
+        /// What it lacks.
         paths: Vec<String>,
     },
     /// What a stage should have made, or what a data file tracks, is not there.
@@ -189,7 +202,7 @@ pub enum Error {
         paths: Vec<String>,
     },
     /// Parameters of a stage are not in their file.
-    #[error("parameters {} are missing from '{file}' (stage '{stage}')", keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", "))]
+    #[error("Parameters {} are missing from '{file}' (stage '{stage}')", keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", "))]
     MissingParams {
         /// The stage.
         stage: String,
@@ -401,7 +414,7 @@ pub enum Error {
         reason: String,
     },
     /// A path that must be below the project's root is not.
-    #[error("'{}' is not inside the project", path.display())]
+    #[error("'{}' is outside of DVC project", path.display())]
     OutsideProject {
         /// The path.
         path: PathBuf,
@@ -413,7 +426,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Changed data are not committed without a yes.
-    #[error("unable to commit changed '{stage}'")]
+    #[error("unable to commit changed stage: '{stage}'")]
     CommitDeclined {
         /// The address of the stage.
         stage: String,
@@ -453,7 +466,7 @@ pub enum Error {
         name: String,
     },
     /// A command needs a remote, and none is named or set as the default.
-    #[error("no remote is specified")]
+    #[error("no remote specified")]
     NoRemote {
         /// The remotes of the settings.
         known: Vec<String>,
@@ -563,6 +576,14 @@ pub enum Error {
         /// The link on the way to it.
         link: PathBuf,
     },
+    /// Data are to be added below a symbolic link to a folder.
+    #[error("Cannot add files inside symlinked directories to DVC: '{}' lies behind the link '{}'", path.display(), link.display())]
+    AddThroughLink {
+        /// The data.
+        path: PathBuf,
+        /// The link.
+        link: PathBuf,
+    },
     /// A file that Matraz or DVC keeps for itself is a link, through which something else would be overwritten.
     #[error("'{}' is a symbolic link, and nothing is written through it", link.display())]
     PrivateLink {
@@ -570,13 +591,13 @@ pub enum Error {
         link: PathBuf,
     },
     /// Files would be lost that the cache does not have.
-    #[error("cannot remove unsaved files: {}", list(paths))]
+    #[error("Can't remove the following unsaved files without confirmation: {}", list(paths))]
     UnsavedData {
         /// The files.
         paths: Vec<PathBuf>,
     },
     /// Outputs whose content the cache does not have.
-    #[error("checkout failed for {}: not in the cache", list(paths))]
+    #[error("Checkout failed for following targets: {}", list(paths))]
     CheckoutFailed {
         /// The outputs.
         paths: Vec<PathBuf>,
@@ -743,7 +764,45 @@ pub enum Error {
     },
 }
 
+/// Which rule a project file breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Those of its format: YAML, JSON, TOML or Python.
+    Format,
+    /// Those for what may stand in a `dvc.yaml`, `dvc.lock` or `.dvc` file.
+    Schema,
+    /// Those for templates: the file is fine, and a `${…}` or what it names is not.
+    Template {
+        /// The part of the file, as `stages.train.cmd`.
+        entry: String,
+        /// The file with the template.
+        file: PathBuf,
+    },
+}
+
 impl Error {
+    /// The fault of a file as one of the templates in the part `entry` of the pipeline file `file`.
+    pub(crate) fn in_template(self, entry: impl Into<String>, file: &Path) -> Self {
+        match self {
+            Self::Definition { fault: Fault::Schema, message, place, hint } => {
+                let fault = Fault::Template { entry: entry.into(), file: file.to_path_buf() };
+                Self::Definition { fault, message, place, hint }
+            }
+            other => other,
+        }
+    }
+
+    /// Of an output that is specified twice, the stages that had it before those that are `new`.
+    pub(crate) fn without_new(self, new: &[String]) -> Self {
+        match self {
+            Self::DuplicateOutput { path, stages } if stages.iter().any(|stage| !new.contains(stage)) => {
+                let stages = stages.into_iter().filter(|stage| !new.contains(stage)).collect();
+                Self::DuplicateOutput { path, stages }
+            }
+            other => other,
+        }
+    }
+
     /// For `map_err`: an error about `path` while doing `action`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.as_ref().to_path_buf(), source }
@@ -772,9 +831,10 @@ impl Explain for Error {
             Self::NotUnicode { .. } | Self::NotData { .. } => Kind::Conflict,
             Self::NoSuchFile { .. } | Self::NoSuchStage { .. } | Self::NotAStage { .. } => Kind::Missing,
             Self::NoStageName { .. } => Kind::Missing,
-            Self::MissingDependency { .. } | Self::StageOutputMissing { .. } | Self::MissingParams { .. } => {
-                Kind::Missing
-            }
+            Self::MissingDependency { .. }
+            | Self::MissingData { .. }
+            | Self::StageOutputMissing { .. }
+            | Self::MissingParams { .. } => Kind::Missing,
             Self::IgnoredOutput { .. } | Self::GitIgnoredFile { .. } | Self::Cycle { .. } => Kind::Config,
             Self::DuplicateOutput { .. } | Self::OverlappingOutputs { .. } => Kind::Config,
             Self::StageInsideOutput { .. } | Self::OutsideOutput { .. } => Kind::Config,
@@ -823,7 +883,10 @@ impl Explain for Error {
             }
             Self::StageOutput { .. } => Kind::Conflict,
             Self::BadPattern { .. } => Kind::Conflict,
-            Self::OutsideProject { .. } | Self::ThroughLink { .. } | Self::PrivateLink { .. } => Kind::Denied,
+            Self::OutsideProject { .. }
+            | Self::ThroughLink { .. }
+            | Self::AddThroughLink { .. }
+            | Self::PrivateLink { .. } => Kind::Denied,
             Self::UnsavedData { .. } => Kind::Conflict,
             Self::Corrupted { .. } | Self::BadTree { .. } => Kind::Corrupt,
             Self::Store(error) => error.kind(),
@@ -860,7 +923,7 @@ impl Explain for Error {
                 "name a stage, or a `dvc.yaml` or `.dvc` file, or go to a folder with a `dvc.yaml`; `repro -P` takes all"
                     .into(),
             ),
-            Self::MissingDependency { .. } => Some("make it, or fetch it with `matraz pull`".into()),
+            Self::MissingDependency { .. } | Self::MissingData { .. } => Some("make it, or fetch it with `matraz pull`".into()),
             Self::MissingParams { .. } => Some("add them, or take them out of the stage".into()),
             Self::CommandFailed { stage, .. } => Some(format!("its output is kept: `matraz logs {stage}`")),
             Self::CommandNotRun { source, .. } => source.hint(),
@@ -881,8 +944,13 @@ impl Explain for Error {
             Self::UnsavedData { .. } => {
                 Some("add or commit them to keep them, or use `--force` to lose them".into())
             }
-            Self::CheckoutFailed { .. } => Some("run `pull` to fetch them from a remote".into()),
-            Self::ThroughLink { .. } => Some("track the folder that the link leads to instead".into()),
+            Self::CheckoutFailed { .. } => {
+                Some("the cache has not all of them: run `pull` to fetch them from a remote".into())
+            }
+            Self::DuplicateOutput { stages, .. } => stages
+                .last()
+                .map(|stage| format!("run `remove {stage}` to stop tracking the overlapping output")),
+            Self::ThroughLink { .. } | Self::AddThroughLink { .. } => Some("track the folder that the link leads to instead".into()),
             Self::PrivateLink { .. } => Some("remove the link, if you did not make it for a reason".into()),
             Self::OutsideProject { .. } => Some("only data below the project's root can be tracked".into()),
             Self::StageOutput { .. } => Some("run the pipeline, or `commit` the stage".into()),
@@ -933,6 +1001,16 @@ impl Explain for Error {
     }
 }
 
+/// What comes before the message about a fault: which file it is in, and what is wrong with it in general.
+fn fault_preamble(fault: &Fault, place: &Place) -> String {
+    let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    match fault {
+        Fault::Format => format!("'{}' is invalid: ", name(&place.path)),
+        Fault::Schema => format!("'{}' validation failed: ", name(&place.path)),
+        Fault::Template { entry, file } => format!("failed to parse {entry} in '{}': ", name(file)),
+    }
+}
+
 /// The first paths of a list, one a line when there are several.
 fn list(paths: &[PathBuf]) -> String {
     const SHOWN: usize = 20;
@@ -942,6 +1020,11 @@ fn list(paths: &[PathBuf]) -> String {
         lines.push(format!("and {} more", paths.len() - SHOWN));
     }
     if lines.len() == 1 { lines.swap_remove(0) } else { format!("\n  {}", lines.join("\n  ")) }
+}
+
+/// The names with their verb.
+fn does(names: &[String]) -> String {
+    format!("{} {}", named(names), if names.len() > 1 { "do" } else { "does" })
 }
 
 /// `'a', 'b' and 'c'`.

@@ -115,6 +115,7 @@ pub fn pre_commit_tool(git: &Git, program: &str, dvc_version: &str) -> Result<()
     let before =
         matraz_base::file::read_if_present(&path).map_err(Error::io("read", &path))?.unwrap_or_default();
     let bad = |message: String| Error::Definition {
+        fault: crate::error::Fault::Format,
         message,
         place: Box::new(matraz_base::Place::file(&path)),
         hint: None,

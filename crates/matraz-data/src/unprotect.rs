@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::walk::files_below;
+use crate::repo::DVC_DIR;
 use crate::{Error, Repo, Result};
 
 /// Replaces the links to cache objects at or below a path by copies, and lets their owner write to all files.
@@ -17,8 +17,20 @@ pub fn unprotect(repo: &Repo, path: &Path) -> Result<()> {
     if !meta.is_dir() {
         return unprotect_file(repo, path);
     }
-    for file in files_below(path, repo.ignore(), repo.threads())? {
-        unprotect_file(repo, &path.join(file.path))?;
+    let mut pending = vec![path.to_path_buf()];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(&folder).map_err(Error::io("read", &folder))? {
+            let entry = entry.map_err(Error::io("read", &folder))?;
+            let path = entry.path();
+            // What git and DVC keep for themselves is no data, and stays protected.
+            match entry.file_type().map_err(Error::io("read", &path))?.is_dir() {
+                true if path.ends_with(DVC_DIR) || path.ends_with(".git") => {}
+                true => pending.push(path),
+                // A link to a folder is neither followed nor replaced.
+                false if path.is_dir() => {}
+                false => unprotect_file(repo, &path)?,
+            }
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::repo::DVC_DIR;
 use crate::{Error, Repo, Result};
 
 /// A moment of a project from which files are read.
@@ -74,7 +75,8 @@ impl<'r> View<'r> {
         String::from_utf8(bytes).map(Some).map_err(|_| Error::NotText { path: path.to_path_buf() })
     }
 
-    /// The files at or below `path`, sorted: one when `path` is a file.
+    /// The files at or below `path`, sorted: one when `path` is a file. What git and DVC keep for themselves in the
+    /// workspace is left out.
     pub fn files(&self, path: &Path) -> Result<Vec<PathBuf>> {
         let mut files = match (&self.commit, &self.repo.git) {
             (Some(commit), Some(git)) => git.files_at(commit)?.into_iter().map(|(file, _)| file).collect(),
@@ -95,7 +97,11 @@ fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
     while let Some(folder) = pending.pop() {
         for entry in std::fs::read_dir(&folder).map_err(Error::io("read", &folder))? {
             let path = entry.map_err(Error::io("read", &folder))?.path();
-            if path.is_dir() { pending.push(path) } else { files.push(path) }
+            match path.is_dir() {
+                true if path.ends_with(DVC_DIR) || path.ends_with(".git") => {}
+                true => pending.push(path),
+                false => files.push(path),
+            }
         }
     }
     Ok(files)

@@ -227,7 +227,7 @@ fn missing_things_are_named() {
         (
             "in",
             &|| fs::remove_file(project.repo.root.join("in")).unwrap(),
-            "missing data 'source' of stage 'prepare': in",
+            "dependency 'in' does not exist (stage 'prepare')",
         ),
         ("params.yaml", &|| project.write("params.yaml", "lr: 1\n"), ""),
         (
@@ -251,7 +251,7 @@ fn missing_things_are_named() {
     project.write("dvc.yaml", "stages:\n  s: {cmd: 'true', params: [a.b], outs: [o]}\n");
     let (report, _) = project.repro(|_| {});
     let Err(Error::ReproFailed { cause: Some(cause), .. }) = report else { panic!("{report:?}") };
-    assert_eq!(cause.to_string(), "parameters 'a.b' are missing from 'params.yaml' (stage 's')");
+    assert_eq!(cause.to_string(), "Parameters 'a.b' are missing from 'params.yaml' (stage 's')");
 }
 
 #[test]

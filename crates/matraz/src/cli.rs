@@ -102,6 +102,10 @@ pub(crate) trait CommandLine: FromArgMatches + clap::CommandFactory {
     fn dvc_failure(&self) -> u8 {
         255
     }
+    /// What DVC puts before the ordinary errors of this command.
+    fn dvc_preamble(&self) -> Option<&'static str> {
+        None
+    }
     fn run(self, app: &App) -> Result<Exit, Failure>;
     /// The groups of its overview.
     fn groups() -> groups::Groups {
@@ -161,6 +165,7 @@ fn run_as<C: CommandLine>(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
     };
     let globals = line.globals();
     let volume = match (globals.quiet, globals.verbose) {
+        (true, _) if grammar == Grammar::Dvc => Volume::Silent,
         (true, _) => Volume::Quiet,
         (false, 0) => Volume::Normal,
         (false, _) => Volume::Verbose,
@@ -178,13 +183,25 @@ fn run_as<C: CommandLine>(grammar: Grammar, arguments: Vec<OsString>) -> u8 {
     };
     let interrupt = Interrupt::new();
     listen(&interrupt);
-    let dvc_failure = line.dvc_failure();
+    let (dvc_failure, preamble) = (line.dvc_failure(), line.dvc_preamble());
     let app = App { grammar, env, cwd, out, interrupt };
     match line.run(&app) {
         Ok(exit) => exit.0,
         Err(Failure(error)) => {
-            app.out.error(&render::error(error.as_ref(), grammar, &app.cwd, app.out.colour()));
-            exit::code(grammar, error.kind(), dvc_failure)
+            let code = exit::code(grammar, error.kind(), dvc_failure);
+            let preamble = match grammar {
+                Grammar::Dvc if code == dvc_failure => preamble,
+                Grammar::Dvc if error.kind() == Kind::Settings => Some("configuration error"),
+                _ => None,
+            };
+            app.out.error(&render::error_after(
+                preamble,
+                error.as_ref(),
+                grammar,
+                &app.cwd,
+                app.out.colour(),
+            ));
+            code
         }
     }
 }

@@ -15,7 +15,9 @@ use crate::exit;
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Volume {
-    /// `-q`: errors only.
+    /// `-q` in the grammar of DVC: errors only.
+    Silent,
+    /// `-q`: errors and results only.
     Quiet,
     /// The default.
     Normal,
@@ -76,13 +78,20 @@ impl Printer {
         }
     }
 
-    /// A line that is the result asked for; printed under `-q` too.
+    /// A line that is the result asked for; printed under `-q` too, unless DVC does not.
     pub fn result(&self, text: &str) {
         self.raw(&format!("{text}\n"));
     }
 
     /// Bytes of a result as they are.
     pub fn raw(&self, text: &str) {
+        if self.volume > Volume::Silent {
+            self.always(text);
+        }
+    }
+
+    /// Bytes of a result that DVC prints under `-q` too.
+    pub fn always(&self, text: &str) {
         self.suspend(|| {
             let mut out = io::stdout().lock();
             check(out.write_all(text.as_bytes()).and_then(|()| out.flush()));

@@ -9,6 +9,17 @@ use crate::names::Grammar;
 
 /// The text for an error: message, causes, source excerpt with a caret, hint.
 pub fn error(error: &dyn Explain, grammar: Grammar, cwd: &Path, colour: bool) -> String {
+    error_after(None, error, grammar, cwd, colour)
+}
+
+/// Like [`error`], with `preamble` before the message: what failed, when the message only says why.
+pub fn error_after(
+    preamble: Option<&str>,
+    error: &dyn Explain,
+    grammar: Grammar,
+    cwd: &Path,
+    colour: bool,
+) -> String {
     let label = match grammar {
         Grammar::Matraz => "error:",
         Grammar::Dvc => "ERROR:",
@@ -16,7 +27,8 @@ pub fn error(error: &dyn Explain, grammar: Grammar, cwd: &Path, colour: bool) ->
     };
     let paint =
         |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
-    let mut text = format!("{} {error}", paint("1;31", label));
+    let preamble = preamble.map(|words| format!("{words} - ")).unwrap_or_default();
+    let mut text = format!("{} {preamble}{error}", paint("1;31", label));
     let mut last = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

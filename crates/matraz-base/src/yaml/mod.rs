@@ -7,6 +7,7 @@ mod edit;
 mod node;
 mod parse;
 mod scalar;
+mod tabs;
 mod write;
 
 pub use edit::edit;

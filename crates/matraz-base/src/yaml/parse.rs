@@ -1,11 +1,13 @@
 //! From text to [`Node`]s: events of the scanner, anchors, aliases, merge keys and tags resolved.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::node::{Key, Node, NodeKind, Span};
+use super::tabs::{self, Part, PartKind};
 use super::{Dialect, scalar};
 use crate::value::Value;
 
@@ -47,7 +49,6 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
 /// Reads one document. Empty text is null.
 pub fn parse_with(text: &str, dialect: Dialect) -> Result<Node, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    refuse_leading_tab(text)?;
     let mut builder = Builder {
         source: text,
         dialect,
@@ -55,24 +56,14 @@ pub fn parse_with(text: &str, dialect: Dialect) -> Result<Node, SyntaxError> {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         nodes: 0,
+        // PyYAML's reader in C takes tabs for white space, as the parser does.
+        parts: (dialect == Dialect::Ruamel12 && text.contains('\t')).then(Vec::new),
     };
-    builder.document()
-}
-
-/// A tab before the first word of a document is no indentation; the parser takes it for white space.
-fn refuse_leading_tab(text: &str) -> Result<(), SyntaxError> {
-    for (number, line) in text.lines().enumerate() {
-        let word = line.trim_start_matches([' ', '\t']);
-        let before = &line[..line.len() - word.len()];
-        if let Some(column) = before.find('\t') {
-            let message = "a tab cannot be used to indent".to_owned();
-            return Err(SyntaxError { line: number + 1, column: column + 1, width: 1, message });
-        }
-        if !word.is_empty() && !word.starts_with('#') {
-            break;
-        }
+    let node = builder.document()?;
+    if let Some(parts) = &mut builder.parts {
+        tabs::check(text, parts)?;
     }
-    Ok(())
+    Ok(node)
 }
 
 /// Turns character offsets into byte offsets.
@@ -101,6 +92,8 @@ struct Builder<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    /// What has rules of its own for tabs, in a text that has some.
+    parts: Option<Vec<Part>>,
 }
 
 type Step<'t> = (Event<'t>, Span);
@@ -159,6 +152,18 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
+    fn part(&mut self, start: usize, end: usize, kind: PartKind) {
+        if let Some(parts) = &mut self.parts {
+            parts.push(Part { start, end: end.min(self.source.len()), kind });
+        }
+    }
+
+    fn brackets(&mut self, start: usize, end: usize) {
+        if matches!(self.source.as_bytes().get(start), Some(b'[' | b'{')) {
+            self.part(start, end, PartKind::Brackets);
+        }
+    }
+
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, SyntaxError> {
         if depth > MAX_DEPTH {
             return Err(SyntaxError::at(span, self.source, "nested too deeply"));
@@ -174,6 +179,13 @@ impl<'t> Builder<'t> {
                 return Ok(Node { span, kind: node.kind });
             }
             Event::Scalar(text, style, anchor, tag) => {
+                match style {
+                    ScalarStyle::Plain => {}
+                    ScalarStyle::Literal | ScalarStyle::Folded => {
+                        self.part(span.start, span.end, PartKind::Block)
+                    }
+                    _ => self.part(span.start, span.end, PartKind::Quoted),
+                }
                 let kind = NodeKind::Scalar(self.scalar(text, style, tag.as_deref(), span)?);
                 (Node { span, kind }, anchor)
             }
@@ -185,6 +197,7 @@ impl<'t> Builder<'t> {
                     let (event, inner) = self.next()?;
                     if matches!(event, Event::SequenceEnd) {
                         end = end.max(inner.end.min(self.source.len()));
+                        self.brackets(span.start, inner.start + 1);
                         break;
                     }
                     items.push(self.node(event, inner, depth + 1)?);
@@ -212,6 +225,7 @@ impl<'t> Builder<'t> {
             let (event, at) = self.next()?;
             if matches!(event, Event::MappingEnd) {
                 end = end.max(at.end.min(self.source.len()));
+                self.brackets(span.start, at.start + 1);
                 break;
             }
             let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
@@ -229,11 +243,8 @@ impl<'t> Builder<'t> {
             }
             entries.push((key, value));
         }
-        // Keys written in the mapping win over merged ones, which come after them.
-        for (key, node) in merged {
-            if seen.insert(key.text.clone()) {
-                entries.push((key, node));
-            }
+        if !merged.is_empty() {
+            entries = with_merged(entries, merged);
         }
         Ok(Node { span: Span { end, ..span }, kind: NodeKind::Map(entries) })
     }
@@ -242,7 +253,8 @@ impl<'t> Builder<'t> {
         match value.kind {
             NodeKind::Map(entries) => merged.extend(entries),
             NodeKind::List(items) => {
-                for item in items {
+                // The first of them wins, so it is taken last.
+                for item in items.into_iter().rev() {
                     match item.kind {
                         NodeKind::Map(entries) => merged.extend(entries),
                         _ => {
@@ -316,6 +328,23 @@ impl<'t> Builder<'t> {
     }
 }
 
+/// The entries of a mapping that takes in others: theirs come first, and a key that stands twice keeps its first place
+/// and its last value, so what is written in the mapping itself wins.
+fn with_merged(entries: Vec<(Key, Node)>, merged: Vec<(Key, Node)>) -> Vec<(Key, Node)> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut all: Vec<(Key, Node)> = Vec::with_capacity(merged.len() + entries.len());
+    for (key, node) in merged.into_iter().chain(entries) {
+        match places.entry(key.text.clone()) {
+            Entry::Occupied(place) => all[*place.get()] = (key, node),
+            Entry::Vacant(place) => {
+                place.insert(all.len());
+                all.push((key, node));
+            }
+        }
+    }
+    all
+}
+
 fn weight(node: &Node) -> usize {
     match &node.kind {
         NodeKind::Scalar(_) => 1,
@@ -338,8 +367,8 @@ mod tests {
             ("a: 1\n---\nb: 2\n", 3, 1, "second document"),
             ("a: *nothing\n", 1, 4, "unknown anchor"),
             ("{a: 1}: 2\n", 1, 1, "a key must be a plain value"),
-            ("\tstages: {}\n", 1, 1, "a tab cannot be used to indent"),
-            ("# note\n \t\na: 1\n", 2, 2, "a tab cannot be used to indent"),
+            ("\tstages: {}\n", 1, 1, "a tab cannot stand here; use spaces"),
+            ("# note\n \t\na: 1\n", 2, 2, "a tab cannot stand here; use spaces"),
             ("a: &x [*x]\n", 1, 8, "alias to something that contains it"),
         ];
         for (text, line, column, message) in table {

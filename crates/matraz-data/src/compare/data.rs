@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::{Cache, Object};
 use crate::index::{Index, is_project_file};
-use crate::repo::DVC_DIR;
+use crate::repo::{DVC_DIR, DVCIGNORE};
 use crate::stage::Output;
 use crate::view::View;
 use crate::{Error, Result};
@@ -59,9 +59,15 @@ impl<'r> Snapshot<'r> {
         String::from_utf8(bytes).map(Some).map_err(|_| Error::NotText { path: path.to_path_buf() })
     }
 
-    /// The files that `path` stands for: itself, or all below it.
+    /// The files that `path` stands for: itself, or all below it, outputs that were never made among them.
     pub fn expand(&mut self, path: &Path) -> Result<Vec<PathBuf>> {
-        Ok(self.below(path)?.filter(|files| !files.is_empty()).unwrap_or_else(|| vec![path.to_path_buf()]))
+        let Some(mut files) = self.below(path)? else { return Ok(vec![path.to_path_buf()]) };
+        let outs = self.index.stages.iter().flat_map(|stage| &stage.outs);
+        let unmade = outs.filter(|out| out.cache && out.digest.is_none() && out.path.starts_with(path));
+        files.extend(unmade.filter(|out| !out.path.exists()).map(|out| out.path.clone()));
+        files.sort();
+        files.dedup();
+        Ok(files)
     }
 
     /// The files below the folder `path`, of the workspace or commit and of outputs, sorted; `None` when it is no folder.
@@ -81,9 +87,8 @@ impl<'r> Snapshot<'r> {
             }
         }
         let own = self.view.repo.root.join(DVC_DIR);
-        files.retain(|file| {
-            file.starts_with(path) && file != path && !is_project_file(file) && !file.starts_with(&own)
-        });
+        files.retain(|file| file.starts_with(path) && file != path && !file.starts_with(&own));
+        files.retain(|file| !is_project_file(file) && !file.ends_with(DVCIGNORE));
         files.sort();
         files.dedup();
         Ok((is_dir || !files.is_empty()).then_some(files))

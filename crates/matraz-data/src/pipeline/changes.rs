@@ -9,7 +9,7 @@ use super::content::{Contents, in_cache};
 use crate::cache::Cache;
 use crate::source::{import, update, url};
 use crate::stage::dataset::{Dataset, SCHEME, Standing};
-use crate::stage::{Dependency, LockEntry, Output, ParamsFile, Source, Stage, dot_dvc, params};
+use crate::stage::{Address, Dependency, LockEntry, Output, ParamsFile, Source, Stage, dot_dvc, params};
 use crate::workspace::Change;
 use crate::{Error, Repo, Result};
 
@@ -200,6 +200,7 @@ pub fn read_params(file: &ParamsFile) -> Result<Option<Map>> {
     let values = params::parse(&file.path, &text)?;
     if !matches!(values, Value::Map(_)) && file.keys.is_empty() {
         return Err(Error::Definition {
+            fault: crate::error::Fault::Schema,
             message: format!("a parameters file must hold a mapping, not {}", values.type_name()),
             place: Box::new(matraz_base::Place::at(&file.path, &text, 1, 1, 1)),
             hint: None,
@@ -261,15 +262,29 @@ pub fn refresh_deps(repo: &Repo, stage: &mut Stage, contents: &mut Contents<'_>)
             missing.push(file.def_path.clone());
             continue;
         };
-        let absent: Vec<String> =
-            file.keys.iter().filter(|key| !values.contains_key(*key)).cloned().collect();
-        if !absent.is_empty() {
-            let stage = stage.address.name.clone().unwrap_or_default();
-            return Err(Error::MissingParams { stage, file: file.def_path.clone(), keys: absent });
-        }
+        require_keys(&stage.address, file, &values)?;
         file.locked = Some(values);
     }
     Ok(missing)
+}
+
+/// Refuses a stage of whose parameters some are not in their files. A file that is not there may be made yet.
+pub fn require_params(stage: &Stage) -> Result<()> {
+    for file in &stage.params {
+        if let Some(values) = read_params(file)? {
+            require_keys(&stage.address, file, &values)?;
+        }
+    }
+    Ok(())
+}
+
+fn require_keys(address: &Address, file: &ParamsFile, values: &Map) -> Result<()> {
+    let absent: Vec<String> = file.keys.iter().filter(|key| !values.contains_key(*key)).cloned().collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let stage = address.name.clone().unwrap_or_default();
+    Err(Error::MissingParams { stage, file: file.def_path.clone(), keys: absent })
 }
 
 /// What the lock file would say of the stage now.

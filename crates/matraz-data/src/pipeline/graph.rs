@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn impossible_graphs_are_refused() {
         let table: [(&[&str], &str); 5] = [
-            (&["a: c -> a", "b: a -> b", "c: b -> c"], "pipeline has a cycle involving: a, c, b"),
+            (&["a: c -> a", "b: a -> b", "c: b -> c"], "Pipeline has a cycle involving: a, c, b"),
             (&["a: x -> x"], "cycle involving: a"),
             (&["a: -> x", "b: -> x"], "output '/p/x' is specified in: a, b"),
             (&["a: -> d", "b: -> d/x"], "the output paths '/p/d' (a) and '/p/d/x' (b) overlap"),

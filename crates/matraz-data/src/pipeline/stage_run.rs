@@ -100,6 +100,9 @@ impl<'r> Runner<'r> {
     ) -> Result<Look, Box<Failed>> {
         save::refuse_foreign_outs(self.repo, &self.stages[n], name)?;
         if self.options.dry {
+            if !force {
+                changes::require_params(&self.stages[n])?;
+            }
             self.announce(name);
             for line in self.stages[n].cmd.iter().flat_map(|cmd| cmd.lines()) {
                 self.progress.say(&format!("> {line}"));
@@ -123,12 +126,13 @@ impl<'r> Runner<'r> {
             return Ok(Look::MustRun);
         }
         let before = self.stages[n].clone();
-        let missing = changes::refresh_deps(self.repo, &mut self.stages[n], &mut self.contents)?;
+        let missing = changes::refresh_deps(self.repo, &mut self.stages[n], &mut self.contents);
+        if self.options.fail_as_dvc && missing.as_ref().map_or(true, |missing| !missing.is_empty()) {
+            removal::remove_outs(&before)?;
+            self.contents.forget_all();
+        }
+        let missing = missing?;
         if !missing.is_empty() {
-            if self.options.fail_as_dvc {
-                removal::remove_outs(&before)?;
-                self.contents.forget_all();
-            }
             self.stages[n] = before;
             return Err(Box::from(Error::MissingDependency { stage: name.to_owned(), paths: missing }));
         }
@@ -271,7 +275,7 @@ impl<'r> Runner<'r> {
                 stage.outs.iter().filter(|out| !out.path.exists()).map(|out| out.def_path.clone()).collect();
             if !missing.is_empty() && !self.options.allow_missing {
                 let stage = stage.address.display(&self.options.request.cwd);
-                return Err(Error::MissingDependency { stage, paths: missing });
+                return Err(Error::MissingData { stage, paths: missing });
             }
             save::save(self, step, n)?;
         }

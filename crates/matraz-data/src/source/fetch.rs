@@ -53,7 +53,16 @@ pub(crate) fn fetch(
         let key = format!("{request:?}");
         if !sources.contains_key(&key) {
             let own = Some(repo.cache_dir());
-            sources.insert(key.clone(), open_recorded(&request, &import.stage, cwd, &repo.places, own)?);
+            match open_recorded(&request, &import.stage, cwd, &repo.places, own) {
+                Ok(source) => drop(sources.insert(key.clone(), source)),
+                // The other data need not wait for a source that cannot be reached.
+                Err(error @ Error::CloneFailed { .. }) => {
+                    progress.warn(&error.to_string());
+                    report.missing.push(object);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
         }
         let Some(source) = sources.get(&key) else { continue };
         let start = source.name_from_root(&import.stage.deps[0].def_path)?;

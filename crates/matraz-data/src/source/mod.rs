@@ -40,6 +40,9 @@ use crate::{Error, Places, Repo, Result};
 
 pub use tree::Node;
 
+/// The name of a remote that a request makes out of its options, in a repository without a default one.
+const OWN_REMOTE: &str = "request";
+
 /// Which repository is meant, and how its settings are changed for the occasion.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
@@ -295,9 +298,19 @@ impl Source {
             config.overlay(&IndexMap::from_iter([(SectionName::plain("core"), core)]));
         }
         if !request.remote_config.is_empty() {
-            let name = config.default_remote().ok_or_else(|| Error::NoRemote {
-                known: config.remotes().map(|(name, _)| name.to_owned()).collect(),
-            })?;
+            let name = match config.default_remote() {
+                Some(name) => name,
+                // With an address, the options are a remote of their own.
+                None if request.remote_config.contains_key("url") => {
+                    let core = Section::from_iter([("remote".to_owned(), text(OWN_REMOTE))]);
+                    config.overlay(&IndexMap::from_iter([(SectionName::plain("core"), core)]));
+                    OWN_REMOTE.to_owned()
+                }
+                None => {
+                    let known = config.remotes().map(|(name, _)| name.to_owned()).collect();
+                    return Err(Error::NoRemote { known });
+                }
+            };
             let options =
                 request.remote_config.iter().map(|(key, value)| (key.clone(), text(value))).collect();
             let changed = IndexMap::from_iter([(SectionName::remote(&name), options)]);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use matraz_base::Place;
 use matraz_base::yaml::{self, Key, Node, NodeKind, Span};
 
+use crate::error::Fault;
 use crate::{Error, Result};
 
 /// The text of a project file and where it came from.
@@ -26,12 +27,14 @@ impl Document {
     pub fn parse(&self) -> Result<Node> {
         if let Some(line) = conflict_marker(&self.text) {
             return Err(Error::Definition {
+                fault: Fault::Format,
                 message: "the file has marks of a git merge conflict".into(),
                 place: Box::new(Place::at(&self.path, &self.text, line, 1, 7)),
                 hint: Some("resolve the conflict first".into()),
             });
         }
         yaml::parse(&self.text).map_err(|error| Error::Definition {
+            fault: Fault::Format,
             place: Box::new(Place::at(&self.path, &self.text, error.line, error.column, error.width)),
             message: error.message,
             hint: None,
@@ -45,7 +48,12 @@ impl Document {
 
     /// An error at `span`.
     pub fn error(&self, span: Span, message: impl Into<String>) -> Error {
-        Error::Definition { message: message.into(), place: Box::new(self.place(span)), hint: None }
+        Error::Definition {
+            fault: Fault::Schema,
+            message: message.into(),
+            place: Box::new(self.place(span)),
+            hint: None,
+        }
     }
 
     /// `what` is not supported yet, at `span`.
@@ -90,6 +98,7 @@ impl Document {
         for (key, _) in entries {
             if !allowed.contains(&key.text.as_str()) {
                 return Err(Error::Definition {
+                    fault: Fault::Schema,
                     message: format!("unknown key `{}` in {place}", key.text),
                     place: Box::new(self.place(key.span)),
                     hint: Some(match nearest(&key.text, allowed) {
@@ -168,7 +177,7 @@ mod tests {
         let stage = root.get("stages").unwrap().get("a").unwrap();
         let error =
             document.only_keys(stage.as_map().unwrap(), &["cmd", "command"], "stage `a`").unwrap_err();
-        assert_eq!(error.to_string(), "unknown key `comand` in stage `a`");
+        assert_eq!(error.to_string(), "'dvc.yaml' validation failed: unknown key `comand` in stage `a`");
         assert_eq!(error.hint().unwrap(), "did you mean `command`?");
         let place = error.place().unwrap();
         assert_eq!((place.line, place.column, place.width), (3, 5, 6));

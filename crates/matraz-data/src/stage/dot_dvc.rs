@@ -12,6 +12,7 @@ use super::document::{self, Document};
 use super::output::Output;
 use super::stage::Stage;
 use super::{dvc_yaml, item};
+use crate::error::Fault;
 use crate::hash::digest::Digest;
 use crate::hash::md5;
 use crate::{Error, Result};
@@ -41,6 +42,7 @@ pub fn parse(document: &Document) -> Result<Stage> {
     let entries = document.map(&root, "a `.dvc` file")?;
     if let Some((key, _)) = root.entry("cmd") {
         return Err(Error::Definition {
+            fault: Fault::Schema,
             message: "a `.dvc` file cannot have a `cmd`".into(),
             place: Box::new(document.place(key.span)),
             hint: Some("stages with commands belong in `dvc.yaml`".into()),

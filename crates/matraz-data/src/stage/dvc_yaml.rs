@@ -96,9 +96,10 @@ fn resolve(
     schema::check(&document, &root)?;
     let folder = document.path.parent().unwrap_or(Path::new("/"));
     let mut context = Context::new(style);
-    context.load_default(&document, folder, read)?;
+    let vars_fault = |error: Error| error.in_template("'vars'", &document.path);
+    context.load_default(&document, folder, read).map_err(vars_fault)?;
     if let Some(vars) = root.get("vars") {
-        context.load_vars(&document, vars, "", folder, read)?;
+        context.load_vars(&document, vars, "", folder, read).map_err(vars_fault)?;
     }
     if let Some(stages) = root.get("stages") {
         for (name, definition) in stages.as_map().unwrap_or_default() {
@@ -140,28 +141,33 @@ fn load_other_entries(
     root: &Node,
     file: &mut PipelineFile,
 ) -> Result<()> {
-    file.params = top_strings(document, context, root.get("params"))?;
-    file.metrics = top_strings(document, context, root.get("metrics"))?;
-    if let Some(plots) = root.get("plots") {
-        let plots = context.resolve(document, plots, None)?;
-        file.plots = plot_definitions(plots.as_list().unwrap_or_default());
+    file.params = top_strings(document, context, root, "params")?;
+    file.metrics = top_strings(document, context, root, "metrics")?;
+    file.plots = plot_definitions(&top_items(document, context, root, "plots")?);
+    for (name, artifact) in root.get("artifacts").and_then(Node::as_map).unwrap_or_default() {
+        let fault = |error: Error| error.in_template(format!("'artifacts.{}'", name.text), &document.path);
+        let name = context.resolve_key(document, name).map_err(fault)?;
+        let artifact = context.resolve(document, artifact, None).map_err(fault)?;
+        file.artifacts.insert(name, load_artifact(document, &artifact)?);
     }
-    if let Some(artifacts) = root.get("artifacts") {
-        let artifacts = context.resolve(document, artifacts, None)?;
-        for (name, artifact) in artifacts.as_map().unwrap_or_default() {
-            file.artifacts.insert(name.text.clone(), load_artifact(document, artifact)?);
-        }
-    }
-    if let Some(datasets) = root.get("datasets") {
-        let datasets = context.resolve(document, datasets, None)?;
-        file.datasets = datasets.as_list().unwrap_or_default().iter().map(Node::to_value).collect();
-    }
+    file.datasets = top_items(document, context, root, "datasets")?.iter().map(Node::to_value).collect();
     Ok(())
 }
 
-fn top_strings(document: &Document, context: &Context, node: Option<&Node>) -> Result<Vec<String>> {
-    let Some(node) = node else { return Ok(Vec::new()) };
-    document.strings(&context.resolve(document, node, None)?, "an entry")
+fn top_strings(document: &Document, context: &Context, root: &Node, key: &str) -> Result<Vec<String>> {
+    let items = top_items(document, context, root, key)?;
+    items.iter().map(|item| Ok(document.str(item, "an entry")?.to_owned())).collect()
+}
+
+/// The items of the top-level list `key`, with their templates resolved.
+fn top_items(document: &Document, context: &Context, root: &Node, key: &str) -> Result<Vec<Node>> {
+    let items = root.get(key).and_then(Node::as_list).unwrap_or_default().iter().enumerate();
+    items
+        .map(|(n, item)| {
+            let resolved = context.resolve(document, item, None);
+            resolved.map_err(|error| error.in_template(format!("'{key}.{n}'"), &document.path))
+        })
+        .collect()
 }
 
 fn load_stage(
@@ -171,18 +177,23 @@ fn load_stage(
     read: ReadText<'_>,
 ) -> Result<Stage> {
     let name = &instance.name;
+    let fault = |key: &str| {
+        let entry = format!("'stages.{name}.{key}'");
+        move |error: Error| error.in_template(entry, &document.path)
+    };
     let mut context = instance.context.clone();
     context.take_used();
     let raw_wdir = instance.body.get("wdir");
     let wdir = match raw_wdir {
         None => folder.to_path_buf(),
         Some(node) => {
-            let resolved = context.resolve(document, node, Some("wdir"))?;
+            let resolved = context.resolve(document, node, Some("wdir")).map_err(fault("wdir"))?;
             join(folder, &scalar_text(document, &resolved, "`wdir`")?)
         }
     };
     if let Some(vars) = instance.body.get("vars") {
-        context.load_vars(document, vars, &format!("{name}."), &wdir, read)?;
+        let loaded = context.load_vars(document, vars, &format!("{name}."), &wdir, read);
+        loaded.map_err(|error| error.in_template(format!("stage '{name}'"), &document.path))?;
     }
     let address = Address { file: document.path.clone(), name: Some(name.clone()) };
     let mut stage = Stage::new(address, wdir);
@@ -194,7 +205,7 @@ fn load_stage(
         if matches!(key.text.as_str(), "vars" | "wdir" | "matrix") {
             continue;
         }
-        let node = context.resolve(document, raw, Some(&key.text))?;
+        let node = context.resolve(document, raw, Some(&key.text)).map_err(fault(&key.text))?;
         match key.text.as_str() {
             "cmd" => stage.cmd = Some(load_cmd(document, &node)?),
             "deps" => {
@@ -524,7 +535,12 @@ mod tests {
             ("stages:\n  a: {foreach: [1]}\n", 2, 6, "group `a` has no `do`"),
             ("plots: [{p: {z: 1}}]\n", 1, 14, "unknown key `z`"),
             ("artifacts: {m: {type: model}}\n", 1, 13, "has no `path`"),
-            ("stages:\n  a: {cmd: 'x ${nope}'}\n", 2, 15, "there is no value `nope`"),
+            (
+                "stages:\n  a: {cmd: 'x ${nope}'}\n",
+                2,
+                15,
+                "failed to parse 'stages.a.cmd' in 'dvc.yaml': Could not find 'nope'",
+            ),
             ("stages: [a]\n", 1, 9, "`stages` must be a mapping, not a list"),
             ("- a\n", 1, 1, "a pipeline file must be a mapping"),
         ];

@@ -57,7 +57,7 @@ const NAME_MARKS: [char; 2] = ['_', '-'];
 pub fn add(repo: &Repo, cwd: &Path, new: &NewStage, force: bool) -> Result<(Stage, Vec<PathBuf>)> {
     let refuse = |message: String| Err(Error::BadStage { name: new.name.clone(), message });
     if new.name.is_empty() || new.name.chars().any(|c| c.is_ascii_punctuation() && !NAME_MARKS.contains(&c)) {
-        return refuse("a stage name cannot have punctuation but `_` and `-`".into());
+        return refuse("Stage name cannot contain punctuation characters (other than `_` and `-`)".into());
     }
     if new.cmd.trim().is_empty() {
         return refuse("command is not specified".into());
@@ -86,16 +86,16 @@ pub fn add(repo: &Repo, cwd: &Path, new: &NewStage, force: bool) -> Result<(Stag
         if !force {
             let shown = relative(&file, cwd);
             return refuse(format!(
-                "stage '{}' already exists in '{shown}'; use '--force' to overwrite",
+                "Stage '{}' already exists in '{shown}'. Use '--force' to overwrite.",
                 new.name
             ));
         }
         let old = index.stages.remove(old);
-        refuse_parametrized(&old)?;
         keep_notes(&mut stage, &old);
     }
     index.stages.push(stage.clone());
-    Graph::build(&index.stages, &repo.root)?;
+    let new = [stage.address.display(&repo.root)];
+    Graph::build(&index.stages, &repo.root).map_err(|error| error.without_new(&new))?;
     write(&stage)?;
     let mut written = vec![file];
     if let Some(git) = &repo.git {

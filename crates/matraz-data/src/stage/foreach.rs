@@ -5,7 +5,7 @@ use matraz_base::{Map, Value};
 
 use super::document::Document;
 use super::template::{self, Context};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Most stages that one definition may make. More than that is a mistake, or an attempt to use up the memory.
 const MOST_STAGES: usize = 100_000;
@@ -49,7 +49,8 @@ fn each(
     items: &Node,
     body: &Node,
 ) -> Result<Vec<Instance>> {
-    let resolved = context.resolve(document, items, None)?;
+    let fault = |error: Error| error.in_template(format!("'stages.{group}.foreach'"), &document.path);
+    let resolved = context.resolve(document, items, None).map_err(fault)?;
     let (entries, keyed): (Vec<(String, Value)>, bool) = match resolved.to_value() {
         Value::Map(map) => (map.into_iter().collect(), true),
         Value::List(list) if list.iter().any(is_composite) => {
@@ -59,7 +60,7 @@ fn each(
             let named = |(n, item): (usize, Value)| (key_text(&item, is_from_context(items, n)), item);
             (list.into_iter().enumerate().map(named).collect(), false)
         }
-        _ => return Err(document.wrong_type(&resolved, "`foreach`", "a list or a mapping")),
+        _ => return Err(fault(document.wrong_type(&resolved, "`foreach`", "a list or a mapping"))),
     };
     // A value that stands twice in a list makes one stage.
     let entries: Map = entries.into_iter().collect();
@@ -92,10 +93,11 @@ fn grid(
 ) -> Result<Vec<Instance>> {
     let mut combinations: Vec<(Vec<String>, Map)> = vec![(Vec::new(), Map::new())];
     for (axis, axis_node) in document.map(matrix, "`matrix`")? {
-        let resolved = context.resolve(document, axis_node, None)?;
+        let fault = |error: Error| error.in_template(format!("'stages.{group}.matrix'"), &document.path);
+        let resolved = context.resolve(document, axis_node, None).map_err(fault)?;
         let values = match resolved.to_value() {
             Value::List(values) => values,
-            _ => return Err(document.wrong_type(&resolved, "an axis of `matrix`", "a list")),
+            _ => return Err(fault(document.wrong_type(&resolved, "an axis of `matrix`", "a list"))),
         };
         let count = combinations.len().saturating_mul(values.len());
         if count > MOST_STAGES {

@@ -4,6 +4,7 @@ use matraz_base::yaml::{Key, Node, NodeKind};
 use matraz_base::{Map, Value};
 
 use super::document::Document;
+use crate::error::Fault;
 use crate::hash::digest::{Digest, Meta};
 use crate::{Error, Result};
 
@@ -58,6 +59,7 @@ fn digest(document: &Document, node: &Node) -> Result<Option<Digest>> {
     };
     let text = text.trim_matches(['\'', '"']);
     Digest::parse(text).map(Some).ok_or_else(|| Error::Definition {
+        fault: Fault::Schema,
         message: format!("`{text}` is not an MD5"),
         place: Box::new(document.place(node.span)),
         hint: Some("an MD5 has 32 hexadecimal digits, followed by `.dir` for a folder".into()),

@@ -5,6 +5,7 @@ use std::path::Path;
 use matraz_base::yaml;
 use matraz_base::{Map, Place, Value};
 
+use crate::error::Fault;
 use crate::{Error, Result};
 
 /// Reads the parameters in `text`, the content of the file at `path`. Nothing at all is an empty mapping.
@@ -14,6 +15,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Value> {
         "json" => parse_json(path, text)?,
         "toml" => parse_toml(path, text)?,
         "py" => super::python::parse(text).ok_or_else(|| Error::Definition {
+            fault: Fault::Format,
             message: "not valid Python".into(),
             place: Box::new(Place::file(path)),
             hint: Some("a bracket or a string is open at the end".into()),
@@ -25,6 +27,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Value> {
 
 fn parse_yaml(path: &Path, text: &str) -> Result<Value> {
     let node = yaml::parse(text).map_err(|error| Error::Definition {
+        fault: Fault::Format,
         place: Box::new(Place::at(path, text, error.line, error.column, error.width)),
         message: error.message,
         hint: None,
@@ -48,6 +51,7 @@ pub fn parse_json(path: &Path, text: &str) -> Result<Value> {
         return Ok(value);
     }
     Err(Error::Definition {
+        fault: Fault::Format,
         place: Box::new(Place::at(path, text, error.line(), error.column(), 1)),
         message: format!("not valid JSON: {}", strip_position(&error.to_string())),
         hint: None,
@@ -157,6 +161,7 @@ pub fn parse_toml(path: &Path, text: &str) -> Result<Value> {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
         Error::Definition {
+            fault: Fault::Format,
             place: Box::new(Place::at(path, text, line, column, 1)),
             message: format!("not valid TOML: {}", error.message()),
             hint: None,

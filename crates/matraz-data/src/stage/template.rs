@@ -14,6 +14,7 @@ use winnow::token::take_while;
 use super::address::join;
 use super::document::Document;
 use super::{PARAMS_FILE, params};
+use crate::error::Fault;
 use crate::{Error, Result};
 
 /// How mappings become command-line options (`parsing` in the configuration).
@@ -102,7 +103,7 @@ impl Context {
             };
             let path = join(folder, file);
             let content =
-                read(&path)?.ok_or_else(|| document.error(item.span, format!("`{file}` does not exist")))?;
+                read(&path)?.ok_or_else(|| document.error(item.span, format!("'{file}' does not exist")))?;
             let whole = params::parse(&path, &content)?;
             self.load_file(document, item.span, file, path, whole, keys)?;
         }
@@ -127,15 +128,14 @@ impl Context {
             (Some(None), None) => return Ok(()),
             (Some(None), Some(_)) => {
                 return Err(
-                    document.error(span, format!("cannot load parts of `{name}`: it is loaded already"))
+                    document.error(span, format!("cannot partially load '{name}' as it's already loaded."))
                 );
             }
             (Some(Some(before)), keys) => {
                 let overlap = keys.as_ref().is_none_or(|keys| keys.iter().any(|key| before.contains(key)));
                 if overlap {
-                    return Err(
-                        document.error(span, format!("cannot load `{name}`: parts of it are loaded already"))
-                    );
+                    return Err(document
+                        .error(span, format!("cannot load '{name}' as it's partially loaded already")));
                 }
             }
         }
@@ -144,7 +144,7 @@ impl Context {
             for key in keys {
                 let value = map
                     .swap_remove(key)
-                    .ok_or_else(|| document.error(span, format!("there is no `{key}` in `{name}`")))?;
+                    .ok_or_else(|| document.error(span, format!("could not find '{key}' in '{name}'")))?;
                 some.insert(key.clone(), value);
             }
             map = some;
@@ -181,7 +181,7 @@ impl Context {
                 (Some(_), _) => {
                     let before = self.source_below(&path);
                     return Err(format!(
-                        "cannot redefine `{path}` from `{source}`: it is in `{before}` already"
+                        "cannot redefine '{path}' from '{source}' as it already exists in '{before}'"
                     ));
                 }
                 (None, value) => {
@@ -289,6 +289,11 @@ impl Context {
         Ok(Node { span: node.span, kind })
     }
 
+    /// The text of a key with every `${…}` in it replaced.
+    pub fn resolve_key(&self, document: &Document, key: &Key) -> Result<String> {
+        Ok(self.resolve_text(document, key.span, &key.text, None)?.to_string())
+    }
+
     fn resolve_text(&self, document: &Document, span: Span, text: &str, key: Option<&str>) -> Result<Value> {
         let pieces = split(text);
         if let [Piece::Expression(expression)] = pieces.as_slice() {
@@ -321,13 +326,15 @@ impl Context {
         let at = || inside(document, span, expression);
         if path_expression.parse(expression).is_err() {
             return Err(Error::Definition {
+                fault: Fault::Schema,
                 message: format!("`${{{expression}}}` is not the name of a value"),
                 place: Box::new(document.place(at())),
                 hint: Some("write `${a.b}`, `${a[0]}`, or `\\${` for a literal `${`".into()),
             });
         }
         let value = self.select(expression).ok_or_else(|| Error::Definition {
-            message: format!("there is no value `{expression}`"),
+            fault: Fault::Schema,
+            message: format!("Could not find '{}'", dotted(expression)),
             place: Box::new(document.place(at())),
             hint: Some(format!("values come from `{PARAMS_FILE}` beside the pipeline file and from `vars`")),
         })?;
@@ -337,7 +344,9 @@ impl Context {
             _ => true,
         };
         if !fits {
-            return Err(document.error(at(), format!("a {} cannot stand here", value.type_name())));
+            return Err(
+                document.error(at(), format!("Cannot interpolate data of type '{}'", python_type(value)))
+            );
         }
         self.note_use(expression, value);
         Ok(value)
@@ -364,7 +373,7 @@ impl Context {
                     for (n, item) in items.iter().enumerate() {
                         let word = match item {
                             Value::List(_) | Value::Map(_) => {
-                                return Err(format!("`{key}` holds a list or mapping in a list"));
+                                return Err(format!("Cannot interpolate nested iterable in '{key}'"));
                             }
                             item => shell_word(item),
                         };
@@ -416,11 +425,20 @@ fn from_value(value: Value, span: Span) -> Node {
     Node { span, kind }
 }
 
+/// The name that Python has for the type.
+fn python_type(value: &Value) -> &'static str {
+    match value {
+        Value::Map(_) => "dict",
+        Value::List(_) => "list",
+        other => other.type_name(),
+    }
+}
+
 /// Refuses `${…}` where it is not allowed.
 pub fn refuse_templates(document: &Document, node: &Node) -> Result<()> {
     let check = |text: &str, span: Span| {
         if has_template(text) {
-            return Err(document.error(span, "`${…}` cannot stand here"));
+            return Err(document.error(span, "interpolating is not allowed"));
         }
         Ok(())
     };
@@ -569,10 +587,10 @@ mod tests {
     fn faults_point_into_the_text() {
         let context = context(PARAMS);
         let table = [
-            ("a: go ${absent.x} on", 7, "there is no value `absent.x`"),
+            ("a: go ${absent.x} on", 7, "Could not find 'absent.x'"),
             ("a: go ${n.} on", 7, "not the name of a value"),
-            ("a: ${list}", 4, "a list cannot stand here"),
-            ("a: ${lr.x}", 4, "no value"),
+            ("a: ${list}", 4, "Cannot interpolate data of type 'list'"),
+            ("a: ${lr.x}", 4, "Could not find 'lr.x'"),
             ("a: ${}", 4, "not the name"),
         ];
         for (text, column, message) in table {
@@ -590,7 +608,8 @@ mod tests {
         let document = Document::new("/p/dvc.yaml", "- {a: {c: 2}}\n- {a: {b: 2}}\n");
         let vars = document.parse().unwrap();
         let error = context.load_vars(&document, &vars, "", Path::new("/p"), &|_| Ok(None)).unwrap_err();
-        assert_eq!(error.to_string(), "cannot redefine `a.b` from `vars[1]`: it is in `params.yaml` already");
+        let message = "cannot redefine 'a.b' from 'vars[1]' as it already exists in 'params.yaml'";
+        assert!(error.to_string().ends_with(message), "{error}");
         assert_eq!(error.place().unwrap().line, 2);
         assert_eq!(context.select("a.c"), Some(&Value::Int(2)));
     }
@@ -603,11 +622,11 @@ mod tests {
         let table = [
             ("[p.json, p.json]", None),
             ("['p.json:x', 'p.json:y']", None),
-            ("['p.json:x', 'p.json:x']", Some("parts of it are loaded")),
-            ("['p.json:x', p.json]", Some("parts of it are loaded")),
-            ("[p.json, 'p.json:x']", Some("loaded already")),
-            ("['p.json:z']", Some("there is no `z`")),
-            ("['${a}']", Some("cannot stand here")),
+            ("['p.json:x', 'p.json:x']", Some("partially loaded already")),
+            ("['p.json:x', p.json]", Some("partially loaded already")),
+            ("[p.json, 'p.json:x']", Some("already loaded")),
+            ("['p.json:z']", Some("could not find 'z' in 'p.json'")),
+            ("['${a}']", Some("interpolating is not allowed")),
         ];
         for (text, fault) in table {
             let document = Document::new("/p/dvc.yaml", text);

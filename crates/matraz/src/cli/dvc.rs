@@ -116,9 +116,9 @@ enum Command {
 }
 
 /// Lists the commands once: `Variant(module) fails CODE`, where CODE is the exit code of an ordinary failure in DVC: 1
-/// where the command catches its own errors, else 255.
+/// where the command catches its own errors, else 255; `saying` what DVC's command puts before its errors.
 macro_rules! shared {
-    ($($(#[$note:meta])* $name:ident($module:ident) fails $code:literal,)*) => {
+    ($($(#[$note:meta])* $name:ident($module:ident) fails $code:literal $(saying $words:literal)?,)*) => {
         /// The commands that DVC and Matraz have in common.
         #[derive(Subcommand, Debug)]
         pub enum Shared {
@@ -130,6 +130,14 @@ macro_rules! shared {
             pub fn dvc_failure(&self) -> u8 {
                 match self {
                     $(Self::$name(_) => $code,)*
+                }
+            }
+
+            /// What DVC's command puts before its ordinary errors.
+            pub fn dvc_preamble(&self) -> Option<&'static str> {
+                match self {
+                    $($(Self::$name(_) => Some($words),)?)*
+                    _ => None,
                 }
             }
 
@@ -148,18 +156,18 @@ shared! {
     Cache(cache) fails 255,
     CheckIgnore(check_ignore) fails 255,
     Checkout(checkout) fails 255,
-    Commit(commit) fails 1,
+    Commit(commit) fails 1 saying "failed to commit",
     Config(config) fails 1,
     Data(data) fails 255,
     #[command(alias = "ds")]
     Dataset(dataset) fails 255,
-    Destroy(destroy) fails 1,
-    Diff(diff) fails 1,
+    Destroy(destroy) fails 1 saying "failed to destroy DVC",
+    Diff(diff) fails 1 saying "failed to get diff",
     #[command(alias = "mv")]
     Move(r#move) fails 1,
-    Fetch(fetch) fails 1,
-    Pull(pull) fails 1,
-    Push(push) fails 1,
+    Fetch(fetch) fails 1 saying "failed to fetch data from the cloud",
+    Pull(pull) fails 1 saying "failed to pull data from the cloud",
+    Push(push) fails 1 saying "failed to push data to the cloud",
     Remote(remote) fails 255,
     #[command(alias = "rm")]
     Remove(remove) fails 1,
@@ -170,7 +178,7 @@ shared! {
     Exp(exp) fails 255,
     Freeze(freeze) fails 1,
     GitHook(git_hook) fails 1,
-    Install(install) fails 1,
+    Install(install) fails 1 saying "failed to install DVC Git hooks",
     Queue(queue) fails 255,
     Repro(repro) fails 255,
     Stage(stage) fails 255,
@@ -204,6 +212,13 @@ impl CommandLine for Cli {
             Command::Completion(_) => 255,
             Command::Gc(_) => 255,
             Command::Shared(command) => command.dvc_failure(),
+        }
+    }
+
+    fn dvc_preamble(&self) -> Option<&'static str> {
+        match &self.command {
+            Command::Shared(command) => command.dvc_preamble(),
+            _ => None,
         }
     }
 

@@ -110,3 +110,61 @@ fn a_plot_gets_its_properties_by_command() {
         .ends_with(255)
         .says(&["'nosuch'", "linear"]);
 }
+
+#[test]
+fn what_is_wrong_with_definitions_is_classed_as_in_dvc() {
+    let w = Workspace::project();
+    let table = [
+        ("stages: [\n", "YAMLSyntaxError", "unable to read: 'dvc.yaml', YAML file structure is corrupted"),
+        ("stages: {a: {cmd: e, nokey: 1}}\n", "YAMLValidationError", "'./dvc.yaml' validation failed"),
+        (
+            "stages: {a: {cmd: 'e ${x[0]}'}}\n",
+            "ResolveError",
+            "failed to parse 'stages.a.cmd' in 'dvc.yaml': Could not find 'x.0'",
+        ),
+        (
+            "stages: {a: {foreach: [1], do: {cmd: 'e ${item.y}'}}}\n",
+            "ResolveError",
+            "failed to parse 'stages.a@1.cmd' in 'dvc.yaml': Could not find 'item.y'",
+        ),
+        (
+            "vars: [{a: 1}, {a: 2}]\n",
+            "ResolveError",
+            "failed to parse 'vars' in 'dvc.yaml':\ncannot redefine 'a' from 'vars[1]' as it already exists in 'vars[0]'",
+        ),
+        (
+            "metrics: ['${m}']\n",
+            "ResolveError",
+            "failed to parse 'metrics.0' in 'dvc.yaml': Could not find 'm'",
+        ),
+    ];
+    for (text, class, message) in table {
+        w.write("dvc.yaml", text);
+        let error = &json_of(&w, &["dvc", "metrics", "show", "--json"])[""]["error"];
+        assert_eq!(*error, json!({"type": class, "msg": message}), "{text}");
+    }
+}
+
+#[test]
+fn a_folder_of_metrics_stands_for_its_files_and_outputs_alone() {
+    let w = Workspace::project();
+    w.write("dvc.yaml", "stages: {a: {cmd: e, metrics: [made.json]}}\n");
+    w.write("m.json", "{\"a\": 1}");
+    w.write("empty/x.dvc", "");
+    let shown = json_of(&w, &["dvc", "metrics", "show", "--json", "-R", "."]);
+    let files: Vec<&String> = shown[""]["data"].as_object().unwrap().keys().collect();
+    assert_eq!(files, ["m.json", "made.json"]);
+    assert_eq!(shown[""]["data"]["made.json"]["error"]["type"], "FileNotFoundError");
+    let shown = json_of(&w, &["dvc", "metrics", "show", "--json", "empty"]);
+    assert_eq!(shown[""]["data"], json!({}));
+}
+
+#[test]
+fn without_git_there_are_no_plots_to_compare() {
+    let w = Workspace::project();
+    w.write("dvc.yaml", "plots: [p.csv]\n");
+    w.write("p.csv", "x,y\n1,2\n");
+    std::fs::remove_dir_all(w.path(".git")).unwrap();
+    w.matraz(&["dvc", "config", "core.no_scm", "true"]).succeeds();
+    w.matraz(&["dvc", "plots", "diff", "--json"]).ends_with(1).says(&["git"]);
+}

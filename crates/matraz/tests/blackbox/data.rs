@@ -54,3 +54,14 @@ fn only_what_changed_runs() {
     w.matraz(&["repro", "-f"]).succeeds().prints(&["Running stage 'copy'", "Running stage 'scale'"]);
     w.matraz(&["dag", "--dot"]).succeeds().prints(&["\"copy\" -> \"scale\";"]);
 }
+
+#[test]
+fn nothing_is_stored_when_the_listing_of_the_folder_is_gone() {
+    let w = Workspace::project();
+    w.write("d/a", "a");
+    w.matraz(&["add", "d"]).succeeds();
+    fs::remove_dir_all(w.path(".dvc/cache")).unwrap();
+    w.write("d/b", "b");
+    w.matraz(&["dvc", "add", "d/b"]).ends_with(1);
+    assert!(!w.path(".dvc/cache").exists());
+}

@@ -316,3 +316,40 @@ fn what_a_stage_occupies_is_checked_for_one_job_too() {
     w.write("dvc.yaml", "stages:\n  s:\n    cmd: echo 1\n    meta: {matraz: {slots: 1}}\n");
     w.matraz(&["repro"]).fails().says(&["needs a `pool`"]);
 }
+
+#[test]
+fn parameters_that_vanished_fail_a_dry_run_too() {
+    let w = Workspace::project();
+    w.write("p.json", "{\"a\": 1}");
+    w.write("dvc.yaml", "stages: {s: {cmd: echo 1 > o, params: [p.json: [a]], outs: [o]}}\n");
+    w.matraz(&["dvc", "repro"]).succeeds();
+    for broken in ["{", "{}"] {
+        w.write("p.json", broken);
+        w.matraz(&["dvc", "repro", "--dry"]).ends_with(255);
+        assert!(w.path("o").exists());
+    }
+    w.matraz(&["repro"]).fails();
+    assert!(w.path("o").exists(), "outputs are kept");
+    w.matraz(&["dvc", "repro"]).ends_with(255);
+    assert!(!w.path("o").exists(), "as DVC does");
+}
+
+#[test]
+fn merged_parameters_are_locked_in_the_order_in_which_dvc_reads_them() {
+    let w = Workspace::project();
+    w.write("params.yaml", "base: &a {x: 1, y: 1}\nm: {w: 0, <<: [*a, {z: 3, y: 4}], x: 9}\n");
+    w.write("dvc.yaml", "stages: {s: {cmd: echo 1 > o, params: [m], outs: [o]}}\n");
+    w.matraz(&["dvc", "repro"]).succeeds();
+    let lock = w.read("dvc.lock");
+    assert!(lock.contains("m:\n          z: 3\n          y: 1\n          x: 9\n          w: 0\n"), "{lock}");
+}
+
+#[test]
+fn a_stage_with_templates_can_be_replaced_by_force() {
+    let w = Workspace::project();
+    w.write("params.yaml", "v: 1\n");
+    w.write("dvc.yaml", "stages:\n  s:\n    cmd: echo ${v} > o\n    outs: [o]\n");
+    w.matraz(&["dvc", "stage", "add", "-n", "s", "-o", "p", "echo 2 > p"]).fails();
+    w.matraz(&["dvc", "stage", "add", "-f", "-n", "s", "-o", "p", "echo 2 > p"]).succeeds();
+    assert_eq!(w.read("dvc.yaml"), "stages:\n  s:\n    cmd: echo 2 > p\n    outs:\n    - p\n");
+}

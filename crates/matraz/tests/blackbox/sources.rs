@@ -110,3 +110,39 @@ fn addresses_that_would_run_something_are_refused() {
         assert!(!witness.exists(), "{url}");
     }
 }
+
+#[test]
+fn a_source_that_is_gone_does_not_keep_other_data_away() {
+    let (theirs, ours) = (source(), Workspace::project());
+    let url = theirs.root().to_str().unwrap().to_owned();
+    let storage = ours.beside("storage");
+    ours.matraz(&["remote", "add", "-d", "r", storage.to_str().unwrap()]).succeeds();
+    ours.matraz(&["import", &url, "model.bin"]).succeeds();
+    ours.write("own", "own");
+    ours.matraz(&["add", "own"]).succeeds();
+    ours.matraz(&["push"]).succeeds();
+    for gone in [".dvc/cache/files", ".dvc/tmp"] {
+        fs::remove_dir_all(ours.path(gone)).unwrap();
+    }
+    for gone in ["own", "model.bin"] {
+        fs::remove_file(ours.path(gone)).unwrap();
+    }
+    fs::rename(theirs.root(), theirs.beside("elsewhere")).unwrap();
+    ours.matraz(&["dvc", "pull"]).ends_with(1).says(&[&url, "model.bin"]);
+    assert_eq!(ours.read("own"), "own");
+}
+
+#[test]
+fn options_with_an_address_are_a_remote_of_their_own() {
+    let (theirs, ours) = (source(), Workspace::project());
+    let url = theirs.root().to_str().unwrap().to_owned();
+    let storage = theirs.beside("storage");
+    theirs.matraz(&["remote", "add", "r", storage.to_str().unwrap()]).succeeds();
+    theirs.matraz(&["push", "-r", "r"]).succeeds();
+    fs::remove_dir_all(theirs.path(".dvc/cache")).unwrap();
+    fs::remove_file(theirs.path("model.bin")).unwrap();
+    ours.matraz(&["import", &url, "model.bin"]).fails();
+    let option = format!("url={}", storage.display());
+    ours.matraz(&["dvc", "import", &url, "model.bin", "--remote-config", &option]).succeeds();
+    assert_eq!(ours.read("model.bin"), "one");
+}

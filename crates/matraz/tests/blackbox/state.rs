@@ -209,3 +209,38 @@ fn version_tells_what_the_disks_can_do() {
     w.matraz(&["dvc", "completion"]).succeeds().prints(&["data"]);
     w.matraz(&["dvc", "completion", "-s", "fish"]).ends_with(254);
 }
+
+#[test]
+fn dvc_prints_nothing_when_it_is_told_to_be_quiet() {
+    let w = Workspace::project();
+    w.matraz(&["dvc", "config", "core.remote", "r"]).succeeds();
+    for words in [vec!["status", "--json"], vec!["config", "core.remote"], vec!["dag", "--dot"]] {
+        let quiet = w.matraz(&[&["dvc"], words.as_slice(), &["-q"]].concat()).succeeds();
+        assert_eq!(quiet.out, "", "{words:?}");
+        assert_ne!(w.matraz(&[words.as_slice(), &["-q"]].concat()).succeeds().out, "", "{words:?}");
+    }
+    assert_ne!(w.matraz(&["dvc", "version", "-q"]).succeeds().out, "");
+}
+
+#[test]
+fn the_whole_project_can_be_unprotected() {
+    use std::os::unix::fs::PermissionsExt;
+    let w = Workspace::project();
+    w.matraz(&["config", "cache.type", "hardlink"]).succeeds();
+    w.write("d/f", "data");
+    w.matraz(&["add", "d"]).succeeds();
+    let mode = |name: &str| fs::metadata(w.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("d/f"), 0o444);
+    w.matraz(&["dvc", "unprotect", "."]).succeeds();
+    assert_eq!(mode("d/f"), 0o644);
+    assert_eq!(mode(".dvc/cache/files/md5/8d/777f385d3dfec8815d20f7496026dc"), 0o444);
+}
+
+#[test]
+fn a_whole_remote_goes_when_its_section_is_unset() {
+    let w = Workspace::project();
+    w.matraz(&["dvc", "remote", "add", "a", "/x"]).succeeds();
+    w.matraz(&["dvc", "config", "-u", "remote.a"]).succeeds();
+    assert!(!w.read(".dvc/config").contains("/x"));
+    w.matraz(&["dvc", "config", "-u", "remote.a"]).ends_with(251);
+}

@@ -48,7 +48,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     if args.stdin && !args.targets.is_empty() {
         return Err(refused("paths and --stdin exclude each other").into());
     }
-    if app.out.volume() == Volume::Quiet && args.details {
+    if app.out.volume() <= Volume::Quiet && args.details {
         return Err(refused("--details and --quiet exclude each other").into());
     }
     only_in_matraz(app, "--json", args.json)?;

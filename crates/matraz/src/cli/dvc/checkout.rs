@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use matraz_base::{Failure, Progress};
+use matraz_base::{Explain, Failure, Progress};
+use matraz_data::Error;
 use matraz_data::cache::Cache;
 use matraz_data::checkout::{self, Fate, Options, Stats, Wanted};
 use matraz_data::index::Index;
@@ -13,8 +14,9 @@ use serde_json::json;
 
 use super::project::{Project, shown, summary, warn_of_corrupted};
 use crate::app::App;
-use crate::cli::only_in_matraz;
+use crate::cli::{CliError, only_in_matraz};
 use crate::exit::Exit;
+use crate::names::Grammar;
 
 /// Bring tracked data into the workspace from the cache
 #[derive(clap::Args, Debug)]
@@ -50,7 +52,12 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let repo = &project.repo;
     let how = TargetOptions { with_deps: args.with_deps, recursive: args.recursive };
     let index = Index::load_for(repo, &args.targets, how, &app.cwd)?;
-    let selections = target::select(repo, &index, &args.targets, how, &app.cwd)?;
+    let selections = match target::select(repo, &index, &args.targets, how, &app.cwd) {
+        Err(error @ Error::NoSuchTarget { .. }) if app.grammar == Grammar::Dvc => {
+            return Err(not_ours(&error).into());
+        }
+        other => other?,
+    };
     let wanted = Wanted::of(&selections, &index);
     let options = Options { force: args.force, relink: args.relink };
     let mut cache = Cache::open(repo);
@@ -78,6 +85,13 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
             Ok(Exit::OK)
         }
     }
+}
+
+/// A target that DVC does not know may be meant for git.
+fn not_ours(error: &Error) -> CliError {
+    let target = if let Error::NoSuchTarget { target } = error { target.as_str() } else { "" };
+    let message = format!("{error}. Did you mean `git checkout {target}`?");
+    CliError::Refused { message, kind: error.kind() }
 }
 
 fn as_json(app: &App, report: &checkout::Report, summary: bool) -> serde_json::Value {

@@ -29,6 +29,6 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut super::Cli::command(), "dvc", &mut script);
-    app.out.raw(&String::from_utf8_lossy(&script));
+    app.out.always(&String::from_utf8_lossy(&script));
     Ok(Exit::OK)
 }

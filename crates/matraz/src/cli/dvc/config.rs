@@ -137,7 +137,10 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         (_, true) => {
             let absent = absent(&name);
             config.edit(level.unwrap_or(Level::Project), |file| {
-                if file.unset(&name.section, &name.option) { Ok(()) } else { Err(absent) }
+                let whole = SectionName { kind: name.section.kind.clone(), name: Some(name.option.clone()) };
+                let found = file.unset(&name.section, &name.option)
+                    || (name.section.name.is_none() && file.remove_section(&whole));
+                if found { Ok(()) } else { Err(absent) }
             })?;
         }
         (Some(value), false) => {

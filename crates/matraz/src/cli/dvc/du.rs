@@ -40,6 +40,6 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     let rows: Vec<_> = found.into_iter().map(|(path, bytes)| vec![human_size(bytes), path]).collect();
-    app.out.line(&columns(&rows, false));
+    app.out.always(&format!("{}\n", columns(&rows, false)));
     Ok(Exit::OK)
 }

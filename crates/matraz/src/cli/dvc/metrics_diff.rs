@@ -50,7 +50,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     let differences = compare(&repo, app, [&args.a_rev, &args.b_rev], args.all, &load)?;
     let layout =
         Layout { title: "Metric", look: args.look, change: true, precision: Some(chosen(args.precision)) };
-    app.out.raw(&layout.render(&differences, [&args.a_rev, &args.b_rev], &app.cwd));
+    app.out.always(&layout.render(&differences, [&args.a_rev, &args.b_rev], &app.cwd));
     Ok(Exit::OK)
 }
 

@@ -86,7 +86,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         let all = found.iter().map(|(name, files)| (name.clone(), data_of(files, &repo, &app.cwd))).collect();
         app.out.result(&python_json(&Value::Map(all), false));
     } else {
-        app.out.raw(&rendered(&found, many, chosen(args.precision), args.md, &app.cwd));
+        app.out.always(&rendered(&found, many, chosen(args.precision), args.md, &app.cwd));
     }
     Ok(Exit::OK)
 }
@@ -115,7 +115,7 @@ fn hide_workspace(repo: &Repo, found: &mut Found) {
 fn data_of(files: &matraz_data::Result<Vec<MetricsFile>>, repo: &Repo, cwd: &Path) -> Value {
     let files = match files {
         Ok(files) => files,
-        Err(error) => return one("error", Value::Map(encoded(error, &repo.root))),
+        Err(error) => return one("error", Value::Map(encoded(error, cwd))),
     };
     let mut by_file = Map::new();
     for file in files {

@@ -46,6 +46,6 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
     };
     let differences = compare(&repo, app, [&args.a_rev, &args.b_rev], args.all, &load)?;
     let layout = Layout { title: "Param", look: args.look, change: false, precision: None };
-    app.out.raw(&layout.render(&differences, [&args.a_rev, &args.b_rev], &app.cwd));
+    app.out.always(&layout.render(&differences, [&args.a_rev, &args.b_rev], &app.cwd));
     Ok(Exit::OK)
 }

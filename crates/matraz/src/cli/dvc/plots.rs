@@ -116,9 +116,10 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         }
         Command::Diff { revisions, targets, experiment, look, drawn } => {
             let repo = Repo::open_or_plain(&app.cwd, &app.places())?;
-            let Some(git) = repo.git.as_ref().filter(|git| git.head_commit().is_some()) else {
+            let Some(git) = &repo.git else { return caught(Error::NotInGit { root: repo.root }, app) };
+            if git.head_commit().is_none() {
                 return plots_draw::draw(&repo, &[], targets, look.props(), &drawn, app);
-            };
+            }
             let mut revisions = revisions;
             if let (true, [one]) = (experiment, revisions.as_slice())
                 && let Some(baseline) = git.experiment_baseline(one)?

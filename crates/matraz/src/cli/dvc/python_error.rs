@@ -4,6 +4,7 @@ use std::path::Path;
 
 use matraz_base::{Map, Value};
 use matraz_data::Error;
+use matraz_data::error::Fault;
 use matraz_data::stage::address::relative;
 use matraz_data::stage::{LOCK_FILE, PIPELINE_FILE};
 
@@ -30,7 +31,18 @@ pub fn describe(error: &Error, base: &Path) -> (&'static str, String) {
         Error::NotText { path } => {
             ("EncodingError", format!("unable to read: '{}', is not valid utf-8", shown(path)))
         }
-        Error::Definition { place, .. } => {
+        Error::Definition { fault: Fault::Schema, place, .. } => {
+            let file = shown(&place.path);
+            let dot = if Path::new(&file).is_absolute() || file.starts_with("..") { "" } else { "./" };
+            ("YAMLValidationError", format!("'{dot}{file}' validation failed"))
+        }
+        Error::Definition { fault: Fault::Template { entry, file }, message, .. } => {
+            // What DVC finds while it reads expressions and merges variables starts on a line of its own.
+            let apart = message.starts_with("Cannot interpolate") || message.starts_with("cannot ");
+            let space = if apart { '\n' } else { ' ' };
+            ("ResolveError", format!("failed to parse {entry} in '{}':{space}{message}", shown(file)))
+        }
+        Error::Definition { fault: Fault::Format, place, .. } => {
             let suffix = place.path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
             let (kind, format) = match suffix.as_deref() {
                 Some("json") => ("JSONFileCorruptedError", "JSON"),

@@ -77,7 +77,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         })
         .collect();
     if !rows.is_empty() {
-        app.out.result(&table::bare(&rows));
+        app.out.always(&format!("{}\n", table::bare(&rows)));
     }
     Ok(Exit::OK)
 }

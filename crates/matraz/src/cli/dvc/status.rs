@@ -93,7 +93,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         app.out.json(&Value::Object(found));
         return Ok(Exit::OK);
     }
-    if app.out.volume() == Volume::Quiet {
+    if app.out.volume() <= Volume::Quiet {
         return Ok(if found.is_empty() { Exit::OK } else { Exit::NO });
     }
     if !found.is_empty() {

@@ -66,7 +66,7 @@ pub fn run(args: Args, app: &App) -> Result<Exit, Failure> {
         Err(Error::NotInGit { .. }) => lines.push("Repo: dvc, git (broken)".into()),
         Err(error) => return Err(error.into()),
     }
-    app.out.result(&lines.join("\n"));
+    app.out.always(&format!("{}\n", lines.join("\n")));
     Ok(Exit::OK)
 }
 
