@@ -135,7 +135,7 @@ def near(found, expected):
     if isinstance(expected, list) and isinstance(found, list):
         return len(found) == len(expected) and all(map(near, found, expected))
     if isinstance(expected, float) and isinstance(found, (int, float)):
-        return found == pytest.approx(expected, rel=2e-5, abs=2e-6)
+        return found == pytest.approx(expected, rel=2e-5, abs=2e-6, nan_ok=True)
     return found == expected
 
 
@@ -178,6 +178,27 @@ def test_predictions(kind, models):
             assert ask(model[0], **table) == ask(model[0], json=bodies[0])
         else:
             assert assert_same(model, **table)[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["forest", "boosting", "linear", "tensors"])
+def test_parquet(kind, models, tmp_path):
+    model = models[kind]
+    rows = model[2]
+    if kind == "tensors":
+        rows = rows.astype({"size": "float32"})
+    narrow = {name: {"float64": "float32", "int64": "int32"}.get(str(rows[name].dtype)) for name in rows}
+    tables = [
+        (rows, 200), (rows.assign(when=pandas.Timestamp("2026-01-02"), raw=b"x"), 200), (rows[rows.columns[::-1]].set_index("size", append=True), 400),
+        (rows.head(1), 200), (rows.set_axis(range(5, 5 + len(rows))), 200), (rows.astype({k: v for k, v in narrow.items() if v}), None),
+        (rows.astype({"size": "int64"}), None), (rows.assign(size=0), None), (rows.assign(size="x"), 400), (rows.drop(columns="size"), 400),
+        (rows.astype({"size": "float64"}), None), (rows.assign(count=numpy.where(rows.index == 0, numpy.nan, rows["count"])), None),
+    ]  # fmt: skip
+    for number, (table, code) in enumerate(tables):
+        path = tmp_path / f"{number}.parquet"
+        table.to_parquet(path, compression=["snappy", "gzip", "zstd"][number % 3])
+        answer = assert_same(model, data=path.read_bytes(), headers={"content-type": "application/vnd.apache.parquet"})
+        assert code in (None, answer[0]), (number, answer)
+    assert_same(model, data=b"no table", headers={"content-type": "application/vnd.apache.parquet"})
 
 
 def plain(value):

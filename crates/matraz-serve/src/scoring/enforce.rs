@@ -6,6 +6,7 @@ use super::python::{class_of, repr_list, repr_text, to_text};
 use super::request::{element_of_column, element_of_dtype};
 use super::table::{Array, Cells, Frame, Names, Payload};
 use crate::mlmodel::{ColumnSpec, ColumnType, ParamSpec, Schema, TensorSpec, show_shape};
+use crate::onnx::{Data, Element};
 
 /// Brings the data into the form of the signature: columns in its order and types, or its tensors. The error
 /// says what does not fit.
@@ -128,6 +129,11 @@ fn enforce_columns(mut frame: Frame, columns: &[ColumnSpec]) -> Result<Frame, St
         let name = frame.names.at(position);
         let spec = columns.iter().find(|column| column.name.as_deref() == Some(&name)).or(columns.get(order));
         if let Some(element) = spec.and_then(|spec| element_of_column(&spec.column_type)) {
+            if let Cells::Typed(data) = &frame.columns[position]
+                && data.element() != element
+            {
+                frame.columns[position] = Cells::Typed(widened(data, &name, element)?);
+            }
             frame.cast(position, element).map_err(|fault| {
                 format!(
                     "Incompatible input types for column {name}. Can not safely convert to {element}: {fault}"
@@ -138,6 +144,23 @@ fn enforce_columns(mut frame: Frame, columns: &[ColumnSpec]) -> Result<Frame, St
         names.push(name);
     }
     Ok(Frame { names: Names::Given(names), columns: kept, rows: frame.rows })
+}
+
+/// A column of another type, where every value of that type is one of the wanted type too.
+fn widened(data: &Data, name: &str, to: Element) -> Result<Data, String> {
+    let is_flag = |n: &i64| matches!(n, 0 | 1);
+    let fits = match (data, to) {
+        (Data::I32(_), Element::I64 | Element::F64) | (Data::F32(_), Element::F64) => true,
+        (Data::I64(items), Element::F32 | Element::F64) => items.iter().all(is_flag),
+        _ => false,
+    };
+    if !fits {
+        let from = data.element();
+        return Err(format!(
+            "Incompatible input types for column {name}. Can not safely convert {from} to {to}."
+        ));
+    }
+    data.cast(to)
 }
 
 fn enforce_named(payload: Payload, tensors: &[TensorSpec]) -> Result<Vec<(String, Array)>, String> {
@@ -229,6 +252,11 @@ fn check_shape(array: Array, tensor: &TensorSpec) -> Result<Array, String> {
 
 fn typed(array: Array, tensor: &TensorSpec) -> Result<Array, String> {
     let element = element_of_dtype(&tensor.dtype).ok_or("its type is not supported")?;
+    if let Cells::Typed(data) = &array.cells
+        && data.element() != element
+    {
+        return Ok(Array { cells: Cells::Typed(data.cast(element)?), shape: array.shape });
+    }
     array
         .typed(element)
         .map_err(|fault| format!("dtype of input does not match expected dtype {}: {fault}", tensor.dtype))

@@ -3,7 +3,6 @@
 //! What MLflow's own server answers for the same directory is answered here, with three differences that only
 //! turn its failures into answers: tables are answered for models whose outputs have several values a row (as
 //! lists), integers are taken for float inputs when there is no signature, and CSV is taken for tensor signatures.
-//! Parquet bodies are not read.
 
 mod answer;
 mod csv;
@@ -11,6 +10,7 @@ mod enforce;
 mod feed;
 pub(crate) mod json;
 mod model;
+mod parquet;
 mod python;
 mod refusal;
 mod request;

@@ -55,7 +55,7 @@ impl Model {
         matches!(self.engine, Engine::Trees(_))
     }
 
-    /// Answers one request body of the scoring protocol (`application/json` or `text/csv`) with JSON text.
+    /// Answers one request body of the scoring protocol (JSON, CSV or Parquet) with JSON text.
     pub fn predict(&self, body: &[u8], content_type: &str) -> Result<String, Refusal> {
         let signature = &self.description.signature;
         let request = request::read(body, content_type, signature)?;

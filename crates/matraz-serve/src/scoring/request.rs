@@ -5,7 +5,7 @@ use matraz_base::{Map, Value};
 use super::python::{class_of, repr_list, repr_text, to_text};
 use super::refusal::Refusal;
 use super::table::{Array, Cells, Frame, Names, Payload};
-use super::{csv, json};
+use super::{csv, json, parquet};
 use crate::mlmodel::{ColumnType, Schema, Signature};
 use crate::onnx::Element;
 
@@ -60,9 +60,20 @@ pub(super) fn read(body: &[u8], content_type: &str, signature: &Signature) -> Re
             })?;
             Ok(Request { payload: Payload::Frame(frame), params: Value::Null, wrapped: true })
         }
+        "application/vnd.apache.parquet" => {
+            let names = input_names(inputs);
+            let is_wanted = |name: &str| names.is_empty() || names.contains(&name);
+            let frame = parquet::parse(body, is_wanted).map_err(|error| {
+                Refusal::bad_request(format!(
+                    "Failed to parse input as a Pandas DataFrame. Ensure that the input is a valid Parquet Pandas \
+                     DataFrame produced using the `pandas.DataFrame.to_parquet()` method. Error: '{error}'"
+                ))
+            })?;
+            Ok(Request { payload: Payload::Frame(frame), params: Value::Null, wrapped: true })
+        }
         _ => Err(Refusal::content_type(format!(
-            "This predictor only supports the following content types: Types: ['text/csv', 'application/json']. \
-             Got '{content_type}'."
+            "This predictor only supports the following content types: Types: ['text/csv', 'application/json', \
+             'application/vnd.apache.parquet']. Got '{content_type}'."
         ))),
     }
 }
