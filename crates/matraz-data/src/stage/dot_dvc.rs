@@ -210,7 +210,10 @@ pub fn to_value(stage: &Stage) -> Value {
         map.insert("deps".into(), Value::List(stage.deps.iter().map(dependency_value).collect()));
     }
     if !stage.outs.is_empty() {
-        map.insert("outs".into(), Value::List(stage.outs.iter().map(output_value).collect()));
+        map.insert(
+            "outs".into(),
+            Value::List(stage.outs.iter().map(|out| output_value(out, &stage.wdir)).collect()),
+        );
     }
     if stage.always_changed {
         map.insert("always_changed".into(), Value::Bool(true));
@@ -264,12 +267,17 @@ fn dependency_value(dep: &Dependency) -> Value {
     Value::Map(map)
 }
 
-fn output_value(out: &Output) -> Value {
+fn output_value(out: &Output, wdir: &Path) -> Value {
     let mut map = content_value(out.digest, &out.meta, &out.extra);
     if !out.legacy {
         map.insert("hash".into(), Value::Str("md5".into()));
     }
-    map.insert("path".into(), Value::Str(out.def_path.clone()));
+    // A path that somebody wrote as `./x` or `x/` is written as DVC writes it.
+    let path = match Path::new(&out.def_path).is_absolute() {
+        true => out.def_path.clone(),
+        false => relative(&out.path, wdir),
+    };
+    map.insert("path".into(), Value::Str(path));
     for (key, text) in [("desc", &out.desc), ("type", &out.data_type)] {
         if let Some(text) = text {
             map.insert(key.into(), Value::Str(text.clone()));
@@ -360,6 +368,16 @@ mod tests {
         // A digest of digits alone reads as a number.
         let digits = stage("outs:\n- md5: 12345678901234567890123456789012\n  hash: md5\n  path: x\n");
         assert_eq!(digits.outs[0].digest.unwrap().to_string(), "12345678901234567890123456789012");
+    }
+
+    #[test]
+    fn paths_are_written_in_their_shortest_form() {
+        for (written, path) in
+            [("./f", "f"), ("d/", "d"), ("w/../f", "f"), ("../f", "../f"), ("/abs/f", "/abs/f")]
+        {
+            let text = to_text(&stage(&format!("outs:\n- path: {written}\n")), None);
+            assert_eq!(text, format!("outs:\n- path: {path}\n"), "{written}");
+        }
     }
 
     #[test]
