@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{self, ACTIVE, Experiment};
 use crate::metric::Metric;
 use crate::search::page;
-use crate::search::runs::RunSearch;
+use crate::search::runs::{Lookup, RunSearch};
 use crate::service::new_id;
 use crate::{run_name, tag};
 
@@ -298,8 +298,10 @@ pub async fn search(session: &mut Session, search: &RunSearch) -> Result<(Vec<Ru
     if search.experiments.is_empty() || search.stages.is_empty() {
         return Ok((Vec::new(), None));
     }
+    let most = !search.filter.is_empty() && db::run::hold_most(session, &search.experiments).await?;
+    let lookup = if most { Lookup::AllOfKey } else { Lookup::EachRun };
     let one_more = RunSearch { limit: search.limit + 1, ..search.clone() };
-    let mut ids = db::run::search(session, one_more.statement()?).await?;
+    let mut ids = db::run::search(session, one_more.statement(lookup)?).await?;
     let next = page::cut(&mut ids, search.offset, search.limit);
     let mut rows: HashMap<String, RunInfo> =
         db::run::by_ids(session, &ids).await?.into_iter().map(|info| (info.id.clone(), info)).collect();

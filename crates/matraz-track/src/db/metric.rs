@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
+use super::owners::Owners;
 use super::{Arg, Insert, Row, Session, Statement, chunks};
 use crate::error::Result;
 use crate::metric::{Metric, Places};
 
 /// Columns value, timestamp, step and is_nan from `at` on.
-fn point(row: &Row, key: &str, at: usize) -> Result<Metric> {
+fn point(row: &Row, key: String, at: usize) -> Result<Metric> {
     let value = if row.flag(at + 3)? { f64::NAN } else { row.real(at)? };
     Ok(Metric {
-        key: key.to_owned(),
+        key,
         value,
         timestamp: row.int_or_null(at + 1)?.unwrap_or_default(),
         step: row.int(at + 2)?,
@@ -95,9 +96,9 @@ pub(crate) async fn latest(session: &mut Session, ids: &[String]) -> Result<Hash
             "SELECT run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics WHERE run_uuid IN ";
         let mut statement = Statement::built(sql);
         statement.push_list(chunk);
-        for row in session.rows(statement).await? {
-            metrics.entry(row.text(0)?).or_default().push(point(&row, &row.text(1)?, 2)?);
-        }
+        let mut owners = Owners::default();
+        session.each(statement, |row| owners.push(row, point(row, row.text(1)?, 2)?)).await?;
+        owners.give(&mut metrics);
     }
     metrics.values_mut().for_each(|list| list.sort_unstable_by(|a, b| a.key.cmp(&b.key)));
     Ok(metrics)
@@ -119,7 +120,19 @@ pub(crate) async fn history(
         .push_bind(limit)
         .push(" OFFSET ")
         .push_bind(offset);
-    session.rows(statement).await?.iter().map(|row| point(row, key, 0)).collect()
+    series(session, statement, key).await
+}
+
+/// The points of one series.
+async fn series(session: &mut Session, statement: Statement, key: &str) -> Result<Vec<Metric>> {
+    let mut points = Vec::new();
+    session
+        .each(statement, |row| {
+            points.push(point(row, key.to_owned(), 0)?);
+            Ok(())
+        })
+        .await?;
+    Ok(points)
 }
 
 /// The condition on a series. Steps are always bounded: without that SQLite takes another index, and walks through the
@@ -162,7 +175,7 @@ pub(crate) async fn places(
     statement.push(" OR (place < ").push_bind(end).push(" AND place > ").push_bind(large);
     statement.push(" AND (place - 1 - ").push_bind(large).push(") % ").push_bind(small_size).push(" = 0)");
     statement.push(" ORDER BY place");
-    session.rows(statement).await?.iter().map(|row| point(row, key, 0)).collect()
+    series(session, statement, key).await
 }
 
 #[cfg(test)]

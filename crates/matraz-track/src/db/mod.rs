@@ -16,6 +16,7 @@ pub(crate) mod logged_model;
 pub(crate) mod metric;
 pub(crate) mod model_version;
 pub(crate) mod own;
+mod owners;
 pub(crate) mod param;
 pub mod postgres;
 pub(crate) mod registered_model;
@@ -141,6 +142,11 @@ impl Session {
         Self { inner: Inner::Postgres { transaction, writes }, who: None }
     }
 
+    /// Whether the store is on PostgreSQL.
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.inner, Inner::Postgres { .. })
+    }
+
     /// Runs a statement and says how many rows it changed.
     pub async fn run(&mut self, statement: Statement) -> Result<u64> {
         match &mut self.inner {
@@ -181,9 +187,7 @@ impl Session {
     /// Runs a statement and collects its rows.
     pub async fn rows(&mut self, statement: Statement) -> Result<Vec<Row>> {
         match &mut self.inner {
-            Inner::Sqlite(transaction) => {
-                Ok(transaction.rows(&statement)?.into_iter().map(Row::Sqlite).collect())
-            }
+            Inner::Sqlite(transaction) => transaction.rows(&statement),
             Inner::Postgres { transaction, writes } => {
                 let rows = postgres::query(statement, *writes).fetch_all(&mut **transaction).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
@@ -191,12 +195,25 @@ impl Session {
         }
     }
 
+    /// Runs a statement and shows its rows one by one.
+    pub(crate) async fn each(
+        &mut self,
+        statement: Statement,
+        mut visit: impl FnMut(&Row) -> Result<()>,
+    ) -> Result<()> {
+        match &mut self.inner {
+            Inner::Sqlite(transaction) => transaction.each(&statement, visit),
+            Inner::Postgres { transaction, writes } => {
+                let rows = postgres::query(statement, *writes).fetch_all(&mut **transaction).await?;
+                rows.into_iter().try_for_each(|row| visit(&Row::Postgres(row)))
+            }
+        }
+    }
+
     /// Runs a statement that gives one row or none.
     pub async fn row(&mut self, statement: Statement) -> Result<Option<Row>> {
         match &mut self.inner {
-            Inner::Sqlite(transaction) => {
-                Ok(transaction.rows(&statement)?.into_iter().next().map(Row::Sqlite))
-            }
+            Inner::Sqlite(transaction) => Ok(transaction.rows(&statement)?.into_iter().next()),
             Inner::Postgres { transaction, writes } => {
                 let query = postgres::query(statement, *writes);
                 Ok(query.fetch_optional(&mut **transaction).await?.map(Row::Postgres))

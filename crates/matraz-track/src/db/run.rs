@@ -71,6 +71,24 @@ pub(crate) async fn search(session: &mut Session, statement: Statement) -> Resul
     session.rows(statement).await?.iter().map(|row| row.text(0)).collect()
 }
 
+/// Whether experiments hold a good part of all runs, by a sample of rows. PostgreSQL knows such things itself and plans by
+/// them; for it this is always false.
+pub(crate) async fn hold_most(session: &mut Session, experiments: &[i64]) -> Result<bool> {
+    if session.is_postgres() {
+        return Ok(false);
+    }
+    let mut statement = Statement::built(
+        "WITH RECURSIVE span (first, last) AS (SELECT (SELECT MIN(rowid) FROM runs), (SELECT MAX(rowid) FROM runs)), \
+         sample (at, step) AS (SELECT first, (last - first) / 63 + 1 FROM span \
+         UNION ALL SELECT at + step, step FROM sample, span WHERE at + step <= last) \
+         SELECT COUNT(*), SUM(experiment_id IN ",
+    );
+    statement.push_list(experiments.iter().copied());
+    statement.push(") FROM sample JOIN runs ON runs.rowid = sample.at");
+    let Some(row) = session.row(statement).await? else { return Ok(false) };
+    Ok(row.int(0)? > 0 && row.int_or_null(1)?.unwrap_or_default() * 4 >= row.int(0)?)
+}
+
 /// Writes name, status and end.
 pub(crate) async fn update(session: &mut Session, info: &RunInfo) -> Result<()> {
     let sql = "UPDATE runs SET name = $2, status = $3, end_time = $4 WHERE run_uuid = $1";

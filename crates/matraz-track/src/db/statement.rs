@@ -177,6 +177,14 @@ impl Row {
         }
     }
 
+    /// Whether a column holds this very text.
+    pub fn is_text(&self, column: usize, text: &str) -> Result<bool> {
+        match self {
+            Self::Sqlite(row) => Ok(row.text_of(column) == Some(text)),
+            Self::Postgres(row) => Ok(row.try_get_unchecked::<&str, _>(column)? == text),
+        }
+    }
+
     /// Text or NULL.
     pub fn text_or_null(&self, column: usize) -> Result<Option<String>> {
         match self {
@@ -253,6 +261,12 @@ impl SqliteRow {
         Self { cells: Vec::with_capacity(count), texts: String::new() }
     }
 
+    /// Makes place for another row.
+    pub(crate) fn clear(&mut self) {
+        self.cells.clear();
+        self.texts.clear();
+    }
+
     pub(crate) fn push_null(&mut self) {
         self.cells.push(Cell::Null);
     }
@@ -269,6 +283,14 @@ impl SqliteRow {
         let start = self.texts.len();
         self.texts.push_str(text);
         self.cells.push(Cell::Text(start, self.texts.len()));
+    }
+
+    /// The text of a cell that was stored as one.
+    fn text_of(&self, column: usize) -> Option<&str> {
+        match self.cells.get(column)? {
+            Cell::Text(start, end) => self.texts.get(*start..*end),
+            _ => None,
+        }
     }
 
     fn text(&self, column: usize) -> Option<String> {

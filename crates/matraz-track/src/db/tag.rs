@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::owners::Owners;
 use super::{Arg, Insert, Session, Statement, chunks};
 use crate::error::Result;
 
@@ -65,10 +66,11 @@ pub(super) async fn pairs(
         let mut statement =
             Statement::built(&format!("SELECT {owner}, key, value FROM {table} WHERE {owner} IN "));
         statement.push_list(chunk);
-        for row in session.rows(statement).await? {
-            let pair = (row.text(1)?, row.text_or_null(2)?.unwrap_or_default());
-            pairs.entry(row.text(0)?).or_default().push(pair);
-        }
+        let mut owners = Owners::default();
+        session
+            .each(statement, |row| owners.push(row, (row.text(1)?, row.text_or_null(2)?.unwrap_or_default())))
+            .await?;
+        owners.give(&mut pairs);
     }
     // Sorting many short lists takes less than having the database sort all rows, and is the same on every database.
     pairs.values_mut().for_each(|list| list.sort_unstable());

@@ -24,6 +24,16 @@ pub struct RunSearch {
     pub limit: i64,
 }
 
+/// How a database finds the runs that have a metric, param or tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lookup {
+    /// For each run of the experiments one look into the table: for experiments that hold a small part of all runs.
+    #[default]
+    EachRun,
+    /// All rows of the key at once, as a set: half the work where the experiments hold most of the runs.
+    AllOfKey,
+}
+
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Field {
@@ -53,7 +63,7 @@ const LISTED_OPERATORS: &[Operator] =
 
 impl RunSearch {
     /// The statement that gives the ids of the runs in order.
-    pub fn statement(&self) -> Result<Statement> {
+    pub fn statement(&self, lookup: Lookup) -> Result<Statement> {
         let clauses = filter::parse(&self.filter).map_err(|fault| fault.in_text("filter", &self.filter))?;
         let mut statement = Statement::built("SELECT r.run_uuid FROM runs r");
         let (ordering, joined) = self.push_order_joins(&mut statement)?;
@@ -61,7 +71,7 @@ impl RunSearch {
         statement.push(" AND r.lifecycle_stage IN ").push_list(self.stages.iter().copied());
         for clause in &clauses {
             statement.push(" AND ");
-            push_clause(&mut statement, clause, &joined)
+            push_clause(&mut statement, clause, &joined, lookup)
                 .map_err(|fault| fault.in_text("filter", &self.filter))?;
         }
         statement.push(" ORDER BY ").push(&ordering);
@@ -170,7 +180,12 @@ fn order_field(name: &Name) -> Result<Field, Fault> {
 }
 
 /// Appends the condition of a clause. What is `joined` for the order is not looked up again.
-fn push_clause(statement: &mut Statement, clause: &Clause, joined: &[Field]) -> Result<(), Fault> {
+fn push_clause(
+    statement: &mut Statement,
+    clause: &Clause,
+    joined: &[Field],
+    lookup: Lookup,
+) -> Result<(), Fault> {
     let field = field(&clause.name)?;
     let alias = joined.iter().position(|known| *known == field).map(|index| format!("o{index}"));
     match field {
@@ -178,12 +193,10 @@ fn push_clause(statement: &mut Statement, clause: &Clause, joined: &[Field]) -> 
             let operator = *check_operator(clause, "a metric", FOR_NUMBERS)?;
             let (number, _) = number_value(clause, "a metric")?;
             if alias.is_none() {
-                statement.push(
-                    "EXISTS (SELECT 1 FROM latest_metrics m WHERE m.run_uuid = r.run_uuid AND m.key = ",
-                );
-                statement.push_bind(key).push(" AND ");
+                push_key_exists(statement, "latest_metrics", &key, lookup);
+                statement.push(" AND ");
             }
-            let metric = alias.as_deref().unwrap_or("m");
+            let metric = alias.as_deref().unwrap_or("k");
             // NaN is stored as 0 and is different from every number.
             if operator == Operator::NotEqual {
                 statement.push(&format!("({metric}.is_nan = TRUE OR "));
@@ -193,13 +206,13 @@ fn push_clause(statement: &mut Statement, clause: &Clause, joined: &[Field]) -> 
             push_number(statement, &format!("{metric}.value"), operator, number, false);
             statement.push(if alias.is_none() { "))" } else { ")" });
         }
-        Field::Param(key) => push_keyed(statement, clause, "params", &key, "a param")?,
-        Field::Tag(key) => push_keyed(statement, clause, "tags", &key, "a tag")?,
+        Field::Param(key) => push_keyed(statement, clause, "params", &key, lookup)?,
+        Field::Tag(key) => push_keyed(statement, clause, "tags", &key, lookup)?,
         // Runs of very old stores have their name in the tag only.
         Field::RunName => {
             let operator = *check_operator(clause, "run_name", TEXT_OPERATORS)?;
             let value = text_value(clause, "run_name")?;
-            push_key_exists(statement, "tags", crate::run::RUN_NAME_TAG);
+            push_key_exists(statement, "tags", crate::run::RUN_NAME_TAG, lookup);
             statement.push(" AND ");
             push_text(statement, "k.value", operator, value);
             statement.push(")");
@@ -242,8 +255,9 @@ fn push_keyed(
     clause: &Clause,
     table: &str,
     key: &str,
-    what: &str,
+    lookup: Lookup,
 ) -> Result<(), Fault> {
+    let what = if table == "params" { "a param" } else { "a tag" };
     let operator = *check_operator(clause, what, KEYED_OPERATORS)?;
     if operator == Operator::IsNull {
         statement.push("NOT ");
@@ -252,7 +266,7 @@ fn push_keyed(
         Operator::IsNull | Operator::IsNotNull => None,
         _ => Some(text_value(clause, what)?),
     };
-    push_key_exists(statement, table, key);
+    push_key_exists(statement, table, key, lookup);
     if let Some(value) = value {
         statement.push(" AND ");
         push_text(statement, "k.value", operator, value);
@@ -261,8 +275,15 @@ fn push_keyed(
     Ok(())
 }
 
-fn push_key_exists(statement: &mut Statement, table: &str, key: &str) {
-    statement.push(&format!("EXISTS (SELECT 1 FROM {table} k WHERE k.run_uuid = r.run_uuid AND k.key = "));
+/// Appends the beginning of the condition that a run has a row `k` of the key; it ends with a parenthesis.
+fn push_key_exists(statement: &mut Statement, table: &str, key: &str, lookup: Lookup) {
+    match lookup {
+        Lookup::EachRun => statement
+            .push(&format!("EXISTS (SELECT 1 FROM {table} k WHERE k.run_uuid = r.run_uuid AND k.key = ")),
+        Lookup::AllOfKey => {
+            statement.push(&format!("r.run_uuid IN (SELECT k.run_uuid FROM {table} k WHERE k.key = "))
+        }
+    };
     statement.push_bind(key);
 }
 
@@ -280,7 +301,7 @@ mod tests {
             offset: 0,
             limit: 5,
         }
-        .statement()
+        .statement(Lookup::EachRun)
     }
 
     #[test]
@@ -291,11 +312,18 @@ mod tests {
             "SELECT r.run_uuid FROM runs r LEFT JOIN tags o0 ON o0.run_uuid = r.run_uuid AND o0.key = $1 \
              WHERE r.experiment_id IN ($2) AND r.lifecycle_stage IN ($3) \
              AND EXISTS (SELECT 1 FROM params k WHERE k.run_uuid = r.run_uuid AND k.key = $4 AND k.value != $5) \
-             AND EXISTS (SELECT 1 FROM latest_metrics m WHERE m.run_uuid = r.run_uuid AND m.key = $6 AND (m.is_nan = FALSE AND m.value > $7)) \
+             AND EXISTS (SELECT 1 FROM latest_metrics k WHERE k.run_uuid = r.run_uuid AND k.key = $6 AND (k.is_nan = FALSE AND k.value > $7)) \
              ORDER BY CASE WHEN o0.value IS NULL THEN 1 ELSE 0 END, o0.value COLLATE BINARY DESC, \
              r.start_time DESC NULLS LAST, r.run_uuid COLLATE BINARY LIMIT $8 OFFSET $9"
         );
         assert!(got.args.contains(&"x'; DROP".into()));
+        let by_key =
+            RunSearch { filter: "tags.t IS NULL".into(), experiments: vec![1], ..RunSearch::default() };
+        let sql = by_key.statement(Lookup::AllOfKey).unwrap().sql;
+        assert!(
+            sql.contains("AND NOT r.run_uuid IN (SELECT k.run_uuid FROM tags k WHERE k.key = $2) ORDER"),
+            "{sql}"
+        );
         let sql = search("metrics.m > 1 AND metrics.n < 2", &["params.p", "metrics.m DESC"]).unwrap().sql;
         assert!(sql.contains("AND (o1.is_nan = FALSE AND o1.value > $5)"), "{sql}");
         assert_eq!(sql.matches("EXISTS").count(), 1, "{sql}");

@@ -46,7 +46,7 @@ fn shown(found: &Value, names: &HashMap<String, String>) -> String {
 async fn filters() {
     let (fixture, experiment, names) = table().await;
     let id_of = |name: &str| names.iter().find(|(_, known)| *known == name).unwrap().0.clone();
-    for (filter, want) in [
+    let cases = [
         (String::new(), "abcde"),
         ("metrics.`m x` > 0".into(), "ab"),
         ("metric.\"m x\" != 0.5".into(), "bce"),
@@ -72,12 +72,21 @@ async fn filters() {
         ("end_time != 5".into(), ""),
         (format!("run_id IN ('{}', \"{}\")", id_of("a"), id_of("e")), "ae"),
         (format!("run.run_id NOT IN ('{}')", id_of("a")), "bcde"),
-    ] {
-        let found =
-            fixture.post("runs/search", json!({"experiment_ids": [experiment], "filter": filter})).await;
-        let mut got: Vec<char> = shown(&found, &names).chars().collect();
-        got.sort_unstable();
-        assert_eq!(got.iter().collect::<String>(), want, "{filter}");
+    ];
+    // The experiment holds all runs at first, later a small part of them: the database looks for them in other ways.
+    for others in [0, 30] {
+        for _ in 0..others {
+            let made = fixture.post("runs/create", json!({"experiment_id": "0", "run_name": "a"})).await;
+            let batch = json!({"run_id": made["run"]["info"]["run_id"], "params": [{"key": "p.q", "value": "alpha"}],
+                "tags": [{"key": "t", "value": "x"}], "metrics": [{"key": "m x", "value": 0.5, "timestamp": 1}]});
+            fixture.post("runs/log-batch", batch).await;
+        }
+        for (filter, want) in &cases {
+            let body = json!({"experiment_ids": [experiment], "filter": filter});
+            let mut got: Vec<char> = shown(&fixture.post("runs/search", body).await, &names).chars().collect();
+            got.sort_unstable();
+            assert_eq!(got.iter().collect::<String>(), *want, "{filter} beside {others} runs");
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::db::statement::{Arg, Insert, SqliteRow, Statement};
+use crate::db::statement::{Arg, Insert, Row, SqliteRow, Statement};
 use crate::error::{DriverError, Error, Result};
 
 /// How long a connection waits for a lock of another program, as MLflow does.
@@ -194,15 +194,39 @@ impl Transaction {
     }
 
     /// Runs a statement and collects its rows.
-    pub(crate) fn rows(&mut self, statement: &Statement) -> Result<Vec<SqliteRow>> {
+    pub(crate) fn rows(&mut self, statement: &Statement) -> Result<Vec<Row>> {
         let connection = self.connection()?;
         unhurried(!statement.keep, || {
             let mut rows = Vec::new();
             each_row(connection, statement, |row| {
-                rows.push(SqliteRow::of(row)?);
+                let mut taken = SqliteRow::with_columns(row.as_ref().column_count());
+                taken.fill(row)?;
+                rows.push(Row::Sqlite(taken));
                 Ok(())
             })?;
             Ok(rows)
+        })
+    }
+
+    /// Runs a statement and shows its rows one by one, in the memory of one row.
+    pub(crate) fn each(
+        &mut self,
+        statement: &Statement,
+        mut visit: impl FnMut(&Row) -> Result<()>,
+    ) -> Result<()> {
+        let connection = self.connection()?;
+        unhurried(!statement.keep, || {
+            let mut shown = Row::Sqlite(SqliteRow::with_columns(0));
+            let mut visited = Ok(());
+            each_row(connection, statement, |row| {
+                if let (Row::Sqlite(taken), true) = (&mut shown, visited.is_ok()) {
+                    taken.clear();
+                    taken.fill(row)?;
+                    visited = visit(&shown);
+                }
+                Ok(())
+            })?;
+            visited
         })
     }
 
@@ -296,19 +320,18 @@ fn bind(prepared: &mut rusqlite::Statement<'_>, place: usize, arg: &Arg) -> Resu
 }
 
 impl SqliteRow {
-    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        let columns = row.as_ref().column_count();
-        let mut taken = Self::with_columns(columns);
-        for column in 0..columns {
+    /// Adds the cells of a row.
+    fn fill(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+        for column in 0..row.as_ref().column_count() {
             match row.get_ref(column)? {
-                ValueRef::Null => taken.push_null(),
-                ValueRef::Integer(value) => taken.push_int(value),
-                ValueRef::Real(value) => taken.push_real(value),
+                ValueRef::Null => self.push_null(),
+                ValueRef::Integer(value) => self.push_int(value),
+                ValueRef::Real(value) => self.push_real(value),
                 ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-                    taken.push_text(&String::from_utf8_lossy(bytes))
+                    self.push_text(&String::from_utf8_lossy(bytes))
                 }
             }
         }
-        Ok(taken)
+        Ok(())
     }
 }
