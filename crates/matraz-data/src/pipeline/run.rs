@@ -25,7 +25,7 @@ use super::watch::Watcher;
 use crate::cache::Cache;
 use crate::index::Index;
 use crate::remote::fetch;
-use crate::stage::{Address, Stage};
+use crate::stage::{Address, LockFile, Stage};
 use crate::target::TargetOptions;
 use crate::{Error, Repo, Result};
 
@@ -149,6 +149,7 @@ pub fn run(
         contents: Contents::new(repo, progress, interrupt),
         report: RunReport { planned, ..RunReport::default() },
         ignored: Vec::new(),
+        written: None,
         entered: Vec::new(),
     };
     if options.pull
@@ -192,6 +193,8 @@ pub(super) struct Runner<'r> {
     pub report: RunReport,
     /// Outputs for which a line was added to `.gitignore`, and the steps that make them.
     pub ignored: Vec<(usize, PathBuf)>,
+    /// The lock file that was written last.
+    pub written: Option<LockFile>,
     /// Stages that are new in their lock file, and their steps.
     pub entered: Vec<(usize, Address)>,
 }

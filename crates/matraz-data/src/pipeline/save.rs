@@ -187,7 +187,7 @@ fn dump(runner: &mut Runner<'_>, step: usize, n: usize, entry: LockEntry) -> Res
         return Ok(());
     };
     // Others may have written the file while the command ran.
-    let mut lock = LockFile::beside(&stage.address.file)?;
+    let mut lock = LockFile::beside_or(runner.written.take(), &stage.address.file)?;
     let generated = lock.entries.is_empty() && !lock.path.exists();
     insert(&mut lock, step, &mut runner.entered, &stage.address, name, entry.clone());
     stage.lock = Some(entry);
@@ -197,8 +197,9 @@ fn dump(runner: &mut Runner<'_>, step: usize, n: usize, entry: LockEntry) -> Res
             runner.progress.say(&format!("Generating lock file '{shown}'"));
         }
         runner.progress.say(&format!("Updating lock file '{shown}'"));
-        runner.report.to_track.push(lock.path);
+        runner.report.to_track.push(lock.path.clone());
     }
+    runner.written = Some(lock);
     Ok(())
 }
 

@@ -32,10 +32,16 @@ pub struct LockFile {
 impl LockFile {
     /// Reads the lock file beside the pipeline file at `dvc_yaml`. An absent file has no entries.
     pub fn beside(dvc_yaml: &Path) -> Result<Self> {
+        Self::beside_or(None, dvc_yaml)
+    }
+
+    /// The same, where one that was read or written before is taken if the file still has its text.
+    pub(crate) fn beside_or(known: Option<Self>, dvc_yaml: &Path) -> Result<Self> {
         let path = dvc_yaml.with_file_name(LOCK_FILE);
-        match document::read(&path)? {
-            Some(document) => Self::parse(&document),
-            None => Ok(Self::absent(path)),
+        let Some(document) = document::read(&path)? else { return Ok(Self::absent(path)) };
+        match known {
+            Some(known) if known.path == path && known.text.as_ref() == Some(&document.text) => Ok(known),
+            _ => Self::parse(&document),
         }
     }
 
