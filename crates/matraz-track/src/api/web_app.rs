@@ -2,6 +2,7 @@
 //! gateway to language models. It gets the answers of a server on which nobody set them up.
 
 use axum::Json;
+use axum::body::Bytes;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,8 +24,8 @@ async fn telemetry() -> Json<Value> {
 }
 
 /// Telemetry of the web app, which nobody takes
-#[utoipa::path(post, path = "/3.0/mlflow/ui-telemetry", tag = "web app", responses((status = 200, body = Object)))]
-async fn telemetry_records() -> Json<Value> {
+#[utoipa::path(post, path = "/3.0/mlflow/ui-telemetry", request_body = Object, tag = "web app", responses((status = 200, body = Object)))]
+async fn telemetry_records(_records: Bytes) -> Json<Value> {
     Json(json!({"status": "disabled"}))
 }
 
@@ -49,7 +50,7 @@ async fn endpoints() -> Json<Value> {
 }
 
 /// A question to a gateway to language models, which is answered as if it had no endpoints
-#[utoipa::path(post, path = "/2.0/mlflow/gateway-proxy", tag = "web app", responses((status = 200, body = Object)))]
-async fn ask_endpoint() -> Json<Value> {
+#[utoipa::path(post, path = "/2.0/mlflow/gateway-proxy", request_body = Object, tag = "web app", responses((status = 200, body = Object)))]
+async fn ask_endpoint(_question: Bytes) -> Json<Value> {
     endpoints().await
 }
