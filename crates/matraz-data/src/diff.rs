@@ -74,7 +74,7 @@ pub fn diff(
     }
     let old_view = View::at(repo, &request.from)?;
     let new_view = View::at(repo, request.to.as_deref().unwrap_or(WORKSPACE))?;
-    if old_view.is_same(&new_view) {
+    if old_view.same_moment(&new_view) {
         return Ok(Diff::default());
     }
     let (old_index, new_index) = (Index::load_at(&old_view)?, Index::load_at(&new_view)?);

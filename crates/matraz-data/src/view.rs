@@ -52,11 +52,6 @@ impl<'r> View<'r> {
         Ok(Some(files))
     }
 
-    /// Whether both are the same moment.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.commit == other.commit
-    }
-
     /// The content of a file; `None` when there is none.
     pub fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
         match (&self.commit, &self.repo.git) {
